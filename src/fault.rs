@@ -1,0 +1,378 @@
+//! Every failure a client can see: one enum, from which the page, the JSON document, the log line
+//! and the metric label come. Codes are stable; a code is never given a second meaning.
+
+use http::StatusCode;
+
+/// What went wrong, by what the person or the operator has to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    // 1: the request
+    /// The request breaks HTTP's rules.
+    MalformedRequest,
+    /// The target can be read in two ways.
+    AmbiguousTarget,
+    /// The authority is not one that this gateway serves.
+    UnknownHost,
+    /// No route matches the path.
+    NoRoute,
+    /// The method is not served here.
+    MethodNotAllowed,
+    /// An unsafe request that another site may have caused.
+    CrossSite,
+    /// The request's body is larger than allowed.
+    BodyTooLarge,
+    /// The request's header section or target is larger than allowed.
+    HeadTooLarge,
+    /// The request did not arrive in time.
+    RequestTimeout,
+    /// An upgrade that is not a well-formed WebSocket handshake.
+    BadUpgrade,
+    // 2: signing in
+    /// There is no session, or it ended.
+    SignInRequired,
+    /// The callback belongs to no sign-in that this browser started.
+    ForeignCallback,
+    /// The callback lacks or repeats a parameter.
+    MalformedCallback,
+    /// The person or an administrator said no.
+    AccessDenied,
+    /// The person is not licensed for the package.
+    UserNotLicensed,
+    /// The package may not use the authorization-code flow.
+    UnauthorizedClient,
+    /// A configured scope is not part of the package.
+    InvalidScope,
+    /// The provider finds the authorization request wrong.
+    AuthorizeRefused,
+    /// The provider answered with an error of its own.
+    ProviderError,
+    /// The provider did not accept the code.
+    CodeRefused,
+    /// The provider did not accept the client id or secret.
+    ClientRefused,
+    /// The provider's answer is not what OAuth 2.0 asks for.
+    BadProviderReply,
+    /// The provider named a tenant host outside the fence.
+    OutsideFence,
+    /// The provider cannot be reached or is overloaded.
+    ProviderUnavailable,
+    /// The callback names another tenant.
+    ForeignTenant,
+    /// The session does not fit the browser's cookies.
+    SessionTooLarge,
+    // 3: living sessions
+    /// The token ran out and cannot be renewed at the moment.
+    RefreshUnavailable,
+    // 4: behind the gateway
+    /// No connection to the destination.
+    UpstreamUnreachable,
+    /// The destination did not answer in time.
+    UpstreamTimeout,
+    /// The destination broke off or broke HTTP's rules.
+    UpstreamBroken,
+    /// The session knows no base URL for this kind of route.
+    NoInstanceUrl,
+    // 5: the gateway itself
+    /// A defect of ours.
+    Internal,
+    /// Too much at once, or shutting down.
+    Overloaded,
+}
+
+/// What is said about a fault everywhere it is shown.
+struct Entry {
+    code: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    advice: &'static str,
+}
+
+impl Fault {
+    /// Every fault, for tables and tests.
+    pub const ALL: [Self; 33] = [
+        Self::MalformedRequest,
+        Self::AmbiguousTarget,
+        Self::UnknownHost,
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::CrossSite,
+        Self::BodyTooLarge,
+        Self::HeadTooLarge,
+        Self::RequestTimeout,
+        Self::BadUpgrade,
+        Self::SignInRequired,
+        Self::ForeignCallback,
+        Self::MalformedCallback,
+        Self::AccessDenied,
+        Self::UserNotLicensed,
+        Self::UnauthorizedClient,
+        Self::InvalidScope,
+        Self::AuthorizeRefused,
+        Self::ProviderError,
+        Self::CodeRefused,
+        Self::ClientRefused,
+        Self::BadProviderReply,
+        Self::OutsideFence,
+        Self::ProviderUnavailable,
+        Self::ForeignTenant,
+        Self::SessionTooLarge,
+        Self::RefreshUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::UpstreamBroken,
+        Self::NoInstanceUrl,
+        Self::Internal,
+        Self::Overloaded,
+    ];
+
+    /// The stable code, such as `SG-2001`.
+    pub fn code(self) -> &'static str {
+        self.entry().code
+    }
+
+    /// The status of an answer that reports this fault.
+    pub fn status(self) -> StatusCode {
+        self.entry().status
+    }
+
+    /// What happened, in a few words.
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    /// The one thing to do next, as a sentence.
+    pub fn advice(self) -> &'static str {
+        self.entry().advice
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn entry(self) -> Entry {
+        let (code, status, title, advice) = match self {
+            Self::MalformedRequest => (
+                "SG-1001",
+                StatusCode::BAD_REQUEST,
+                "The request is malformed",
+                "Send a request that follows HTTP's grammar; a browser always does.",
+            ),
+            Self::AmbiguousTarget => (
+                "SG-1002",
+                StatusCode::BAD_REQUEST,
+                "The address can be read in two ways",
+                "Write the path without dot segments, empty segments, backslashes, semicolons or encoded separators.",
+            ),
+            Self::UnknownHost => (
+                "SG-1003",
+                StatusCode::MISDIRECTED_REQUEST,
+                "This host is not served here",
+                "Use the address in `public_url`; a proxy in front has to pass the Host header on unchanged.",
+            ),
+            Self::NoRoute => (
+                "SG-1004",
+                StatusCode::NOT_FOUND,
+                "Nothing is served at this address",
+                "Check the path, or add a route for it to the configuration.",
+            ),
+            Self::MethodNotAllowed => (
+                "SG-1005",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The method is not served here",
+                "Use one of the methods in the Allow header.",
+            ),
+            Self::CrossSite => (
+                "SG-1006",
+                StatusCode::FORBIDDEN,
+                "The request may come from another site",
+                "Send unsafe requests from a page of this origin; other clients add an Origin header that equals it.",
+            ),
+            Self::BodyTooLarge => (
+                "SG-1007",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request's body is too large",
+                "Send less at once.",
+            ),
+            Self::HeadTooLarge => (
+                "SG-1008",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request's header section is too large",
+                "Delete this site's cookies, or shorten the address.",
+            ),
+            Self::RequestTimeout => (
+                "SG-1009",
+                StatusCode::REQUEST_TIMEOUT,
+                "The request did not arrive in time",
+                "Send it again; if it happens often, look at the network in between.",
+            ),
+            Self::BadUpgrade => (
+                "SG-1010",
+                StatusCode::BAD_REQUEST,
+                "The upgrade is not a WebSocket handshake",
+                "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::SignInRequired => (
+                "SG-2001",
+                StatusCode::UNAUTHORIZED,
+                "Please sign in",
+                "Open `login_url` in the browser's window, then try again.",
+            ),
+            Self::ForeignCallback => (
+                "SG-2002",
+                StatusCode::BAD_REQUEST,
+                "This sign-in was not started here, or took too long",
+                "Start again from the tool's address, in the same browser and within ten minutes; cookies must be allowed.",
+            ),
+            Self::MalformedCallback => (
+                "SG-2003",
+                StatusCode::BAD_REQUEST,
+                "The answer of the sign-in page is incomplete",
+                "Start again from the tool's address.",
+            ),
+            Self::AccessDenied => (
+                "SG-2004",
+                StatusCode::FORBIDDEN,
+                "Access was denied",
+                "Sign in with another user, or ask your Marketing Cloud administrator for access.",
+            ),
+            Self::UserNotLicensed => (
+                "SG-2005",
+                StatusCode::FORBIDDEN,
+                "Your user is not licensed for this tool",
+                "Ask your Marketing Cloud administrator to license your user on the package's Access tab; a change takes up to five minutes.",
+            ),
+            Self::UnauthorizedClient => (
+                "SG-2006",
+                StatusCode::FORBIDDEN,
+                "The package may not sign people in",
+                "Whoever runs this tool: the installed package needs a Web App or Public App integration, not Server-to-Server.",
+            ),
+            Self::InvalidScope => (
+                "SG-2007",
+                StatusCode::FORBIDDEN,
+                "A permission that was asked for is not part of the package",
+                "Whoever runs this tool: make `marketing_cloud.scope` a subset of the package's scopes, or leave it out.",
+            ),
+            Self::AuthorizeRefused => (
+                "SG-2008",
+                StatusCode::FORBIDDEN,
+                "Marketing Cloud finds the sign-in request wrong",
+                "Whoever runs this tool: compare client id and redirect URI with the installed package, character by character.",
+            ),
+            Self::ProviderError => (
+                "SG-2009",
+                StatusCode::BAD_GATEWAY,
+                "Marketing Cloud reported an error",
+                "Try again in a few minutes; if it stays, quote the code and the request id to whoever runs this tool.",
+            ),
+            Self::CodeRefused => (
+                "SG-2010",
+                StatusCode::BAD_REQUEST,
+                "The sign-in was used already or took too long",
+                "Start again from the tool's address.",
+            ),
+            Self::ClientRefused => (
+                "SG-2011",
+                StatusCode::BAD_GATEWAY,
+                "Marketing Cloud does not accept this tool's credentials",
+                "Whoever runs this tool: check client id, client type and secret; a secret expires 180 days after it was made.",
+            ),
+            Self::BadProviderReply => (
+                "SG-2012",
+                StatusCode::BAD_GATEWAY,
+                "Marketing Cloud's answer could not be used",
+                "Try again; if it stays, quote the code and the request id to whoever runs this tool.",
+            ),
+            Self::OutsideFence => (
+                "SG-2013",
+                StatusCode::BAD_GATEWAY,
+                "The tenant's address is not one that tokens may go to",
+                "Whoever runs this tool: if the host named in the log is right, add it to `marketing_cloud.instance_hosts`.",
+            ),
+            Self::ProviderUnavailable => (
+                "SG-2014",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Marketing Cloud cannot be reached at the moment",
+                "Try again in a few seconds.",
+            ),
+            Self::ForeignTenant => (
+                "SG-2015",
+                StatusCode::FORBIDDEN,
+                "The sign-in came back from another tenant",
+                "Sign in with a user of this tool's Marketing Cloud account.",
+            ),
+            Self::SessionTooLarge => (
+                "SG-2016",
+                StatusCode::BAD_GATEWAY,
+                "The session does not fit the browser's cookies",
+                "Whoever runs this tool: ask for fewer scopes, so that the tokens become shorter; the log says what filled it.",
+            ),
+            Self::RefreshUnavailable => (
+                "SG-3001",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Your session cannot be renewed at the moment",
+                "Wait a few seconds and try again; you stay signed in.",
+            ),
+            Self::UpstreamUnreachable => (
+                "SG-4001",
+                StatusCode::BAD_GATEWAY,
+                "The service behind the gateway cannot be reached",
+                "Whoever runs this tool: check that it runs and listens on the address in the route's `to`.",
+            ),
+            Self::UpstreamTimeout => (
+                "SG-4002",
+                StatusCode::GATEWAY_TIMEOUT,
+                "The service behind the gateway did not answer in time",
+                "Try again; for slow operations raise `timeouts.upstream_response`.",
+            ),
+            Self::UpstreamBroken => (
+                "SG-4003",
+                StatusCode::BAD_GATEWAY,
+                "The service behind the gateway broke off its answer",
+                "Try again; if it stays, look at the service's own log.",
+            ),
+            Self::NoInstanceUrl => (
+                "SG-4004",
+                StatusCode::BAD_GATEWAY,
+                "Your tenant's address for this API is not known",
+                "Sign out and in again; if it stays, Marketing Cloud's token answer lacks the instance URL.",
+            ),
+            Self::Internal => (
+                "SG-5001",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong in the gateway",
+                "Quote the code and the request id to whoever runs this tool.",
+            ),
+            Self::Overloaded => (
+                "SG-5002",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The gateway is too busy or shutting down",
+                "Try again in a few seconds.",
+            ),
+        };
+        Entry {
+            code,
+            status,
+            title,
+            advice,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_statuses_are_errors() {
+        let codes: HashSet<_> = Fault::ALL.iter().map(|fault| fault.code()).collect();
+        assert_eq!(codes.len(), Fault::ALL.len());
+        for fault in Fault::ALL {
+            assert!(fault.status().as_u16() >= 400, "{fault:?}");
+            assert!(
+                fault.code().starts_with("SG-") && fault.code().len() == 7,
+                "{fault:?}"
+            );
+            assert!(fault.advice().ends_with('.'), "{fault:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Which path goes where, and who may ask for it.
+
+use crate::http::Origin;
+
+/// One entry of `routes`.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What the path has to start with.
+    pub prefix: PathPrefix,
+    /// Where requests go.
+    pub to: Destination,
+    /// Who may ask.
+    pub access: Access,
+    /// Whether the upstream gets the access token. Always [`Token::Bearer`] for [`Destination::Rest`].
+    pub token: Token,
+    /// Whether the prefix is taken off before forwarding. Always so for [`Destination::Rest`].
+    pub strip_prefix: bool,
+}
+
+/// Where a route's requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The REST base URL of the signed-in person's tenant.
+    Rest,
+    /// The internal tool.
+    Tool(Origin),
+}
+
+/// Who may ask for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only with a session.
+    SignedIn,
+    /// Anybody; with a session the identity goes along.
+    Optional,
+    /// Anybody; the session is not even looked at.
+    Public,
+}
+
+/// Whether an upstream may have the access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It may not.
+    None,
+    /// It gets `Authorization: Bearer` and `X-Forwarded-Access-Token`.
+    Bearer,
+}
+
+/// An absolute path that ends in `/` or stands for exactly itself and what is below it. Matches by
+/// whole segments: `/mc` matches `/mc` and `/mc/x`, never `/mcx`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPrefix(Box<str>);
+
+impl PathPrefix {
+    /// Reads `/`, `/a`, `/a/` …: segments of unreserved characters, none empty, none a dot segment.
+    pub fn parse(text: &str) -> Result<Self, PathPrefixError> {
+        let inner = text.strip_prefix('/').ok_or(PathPrefixError::Relative)?;
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
+        let segment = |s: &str| !s.is_empty() && s != "." && s != ".." && s.bytes().all(plain);
+        let root = text == "/";
+        if !root && !inner.split('/').all(segment) {
+            return Err(PathPrefixError::Segment);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The prefix as configured.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the prefix, if `path` is under it: empty or starting with `/`.
+    pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
+        let rest = path.strip_prefix(bare)?;
+        // `/assets/` does not speak for `/assets`, but for all below it.
+        let whole = rest.starts_with('/') || (rest.is_empty() && !self.0.ends_with('/'));
+        whole.then_some(rest)
+    }
+}
+
+/// Why a text is not a route's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathPrefixError {
+    /// No `/` in front.
+    #[error("must start with /")]
+    Relative,
+    /// An empty or dot segment, or a character that would need decoding.
+    #[error("must consist of plain segments: no //, no . or .., no %, ; ? # or spaces")]
+    Segment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_match_whole_segments() {
+        for (prefix, path, rest) in [
+            ("/", "/", Some("/")),
+            ("/", "/x/y", Some("/x/y")),
+            ("/mc/rest/", "/mc/rest/asset", Some("/asset")),
+            ("/mc/rest/", "/mc/rest/", Some("/")),
+            ("/mc/rest/", "/mc/rest", None),
+            ("/mc/rest", "/mc/rest", Some("")),
+            ("/mc/rest", "/mc/restless", None),
+            ("/mc/rest", "/MC/rest", None),
+        ] {
+            let parsed = PathPrefix::parse(prefix).expect("a prefix");
+            assert_eq!(parsed.strip(path), rest, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_needs_decoding_is_refused() {
+        for text in [
+            "", "x", "//", "/a//b", "/a/../b", "/./", "/a%2fb", "/a;b", "/a?b", "/a#b", "/a b",
+            "/ä", "/a\\b",
+        ] {
+            assert!(PathPrefix::parse(text).is_err(), "{text}");
+        }
+    }
+}

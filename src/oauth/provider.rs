@@ -1,0 +1,137 @@
+//! What the operator says about the provider: one installed package of one tenant.
+
+use std::num::NonZeroU64;
+
+use super::fence::Fence;
+use super::tenant::Subdomain;
+use crate::crypto::secret::ClientSecret;
+use crate::http::Origin;
+
+/// An API integration of an installed package, and where to find its provider.
+#[derive(Debug)]
+pub struct Provider {
+    /// The tenant's subdomain.
+    pub subdomain: Subdomain,
+    /// The integration's client id.
+    pub client_id: ClientId,
+    /// Web app or public app.
+    pub client: Client,
+    /// What to ask for. Never empty: `None` asks for all that the package has.
+    pub scope: Option<Scope>,
+    /// The business unit (MID) to sign in to; `None` is the person's own.
+    pub business_unit: Option<BusinessUnit>,
+    /// Whether a challenge is sent.
+    pub pkce: Pkce,
+    /// Scheme, host and port of `/v2/authorize`, `/v2/token` and `/v2/userinfo`.
+    pub auth: Origin,
+    /// Where tokens may go.
+    pub fence: Fence,
+}
+
+/// How the client proves itself at the token endpoint (RFC 6749 §2.1).
+#[derive(Debug)]
+pub enum Client {
+    /// A confidential client.
+    Web {
+        /// Sent with every token request.
+        secret: ClientSecret,
+        /// A staged secret, tried when the provider answers `invalid_client`.
+        next_secret: Option<ClientSecret>,
+    },
+    /// A client without a secret.
+    Public,
+}
+
+/// Proof Key for Code Exchange (RFC 7636).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pkce {
+    /// A fresh S256 challenge per sign-in.
+    S256,
+    /// No challenge.
+    Off,
+}
+
+/// A client id: 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(Box<str>);
+
+impl ClientId {
+    /// Reads a client id.
+    pub fn parse(text: &str) -> Result<Self, ProviderError> {
+        let visible = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        visible
+            .then(|| Self(text.into()))
+            .ok_or(ProviderError::ClientId)
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One or more scope tokens (RFC 6749 §3.3), joined by single spaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// Takes the tokens of `scope`; at least one.
+    pub fn parse(tokens: &[&str]) -> Result<Self, ProviderError> {
+        let allowed = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+        let good = |token: &&str| !token.is_empty() && token.bytes().all(allowed);
+        if tokens.is_empty() || !tokens.iter().all(good) {
+            return Err(ProviderError::Scope);
+        }
+        Ok(Self(tokens.join(" ").into()))
+    }
+
+    /// The parameter's value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A business unit's MID, `account_id` in token requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct BusinessUnit(pub NonZeroU64);
+
+/// Why a value of `marketing_cloud` cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Empty, too long or not visible ASCII.
+    #[error("must have 1 to 128 visible ASCII characters")]
+    ClientId,
+    /// Empty, or a token with characters that RFC 6749 does not allow.
+    #[error("must be a list of scope names such as email_read; leave the key out to ask for all")]
+    Scope,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_never_empty() {
+        assert_eq!(Scope::parse(&[]), Err(ProviderError::Scope));
+        assert_eq!(Scope::parse(&[""]), Err(ProviderError::Scope));
+        assert_eq!(Scope::parse(&["a b"]), Err(ProviderError::Scope));
+        assert_eq!(
+            Scope::parse(&["email_read", "offline"])
+                .map(|scope| scope.as_str().to_owned())
+                .as_deref(),
+            Ok("email_read offline")
+        );
+    }
+
+    #[test]
+    fn a_client_id_keeps_its_text() {
+        assert_eq!(
+            ClientId::parse("0123")
+                .map(|id| id.as_str().to_owned())
+                .as_deref(),
+            Ok("0123")
+        );
+        assert!(ClientId::parse("").is_err());
+        assert!(ClientId::parse("a b").is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Logs, the access record and the vocabulary of metrics.
+
+pub mod settings;
