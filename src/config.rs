@@ -3,8 +3,34 @@
 //! Resolving text into domain types needs those types, so this room stands above the rooms that it
 //! configures, and none of them knows that a file exists.
 
+mod check;
+pub mod environment;
+mod findings;
+pub mod not_before;
+pub mod place;
+pub mod problem;
+mod raw;
+pub mod report;
+mod resolve;
+pub mod secret_source;
+mod shape;
+mod source;
+mod yaml;
+
+use std::io::Read;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use environment::Environment;
+pub use not_before::NotBeforeFile;
+pub use problem::Problem;
+pub use problem::Problems;
+pub use problem::Warning;
+pub use report::Report;
+pub use report::report;
+pub use secret_source::SecretSource;
 
 use crate::crypto::KeyRing;
 use crate::gateway::Route;
@@ -13,9 +39,16 @@ use crate::http::Origin;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Provider;
+use crate::session::NotBefore;
 use crate::session::Policy;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
+use findings::Findings;
+use place::KeyPath;
+use place::Location;
+use problem::Code;
+use resolve::Resolver;
+use source::Layer;
 
 /// Everything that `serve` needs to know; nothing in it can be invalid.
 #[derive(Debug)]
@@ -34,12 +67,20 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Where our own endpoints live; `/oauth2/` by default.
     pub endpoint_prefix: PathPrefix,
+    /// Whether `#fragment` survives a sign-in, by way of a page of ours instead of a plain redirect.
+    pub keep_fragment: bool,
     /// The package at Marketing Cloud.
     pub provider: Provider,
+    /// Where the client's secrets came from: `client_secret`, then `next_client_secret`.
+    pub client_secret_sources: Vec<SecretSource>,
     /// The keys that seal sessions.
     pub keys: KeyRing,
+    /// Where they came from, in the same order.
+    pub key_sources: Vec<SecretSource>,
     /// How long sessions live.
     pub session: Policy,
+    /// The sessions that are refused, and the file that lists them.
+    pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// Which path goes where.
     pub routes: Vec<Route>,
     /// How long to wait for upstreams.
@@ -47,3 +88,97 @@ pub struct Config {
     /// What to log.
     pub log: LogSettings,
 }
+
+/// A configuration and what is risky about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Settings that work but are risky, in the order of the file.
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads the file at `path` and the overrides in `environment`.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        let name: Arc<str> = path.to_string_lossy().into();
+        let base = path.parent().filter(|parent| *parent != Path::new(""));
+        match read(path) {
+            Ok(bytes) => load(
+                &name,
+                &bytes,
+                base.unwrap_or_else(|| Path::new(".")),
+                environment,
+            ),
+            Err(error) => {
+                let mut findings = Findings::new(&name);
+                let location = Location::File {
+                    name,
+                    position: None,
+                };
+                let message = format!("the file cannot be read: {error}");
+                findings
+                    .problem_at(Code::FileUnreadable, location, &KeyPath::root(), message)
+                    .hint("name the file with --config FILE or in SIDEGATE_CONFIG");
+                Err(findings.into_problems())
+            }
+        }
+    }
+
+    /// Reads `text` as if it were a file called `name` in the directory `base`.
+    pub fn from_text(
+        name: &str,
+        text: &str,
+        base: &Path,
+        environment: &Environment,
+    ) -> Result<Loaded, Problems> {
+        load(&name.into(), text.as_bytes(), base, environment)
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than is taken, so that a larger file is refused and not cut off.
+    let limit = u64::try_from(yaml::MAX_BYTES + 1).unwrap_or(u64::MAX);
+    std::fs::File::open(path)?
+        .take(limit)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn load(
+    name: &Arc<str>,
+    bytes: &[u8],
+    base: &Path,
+    environment: &Environment,
+) -> Result<Loaded, Problems> {
+    let mut findings = Findings::new(name);
+    let file = match yaml::parse(name, bytes) {
+        Ok(root) => root,
+        Err(refused) => {
+            findings.refused(name, refused);
+            return Err(findings.into_problems());
+        }
+    };
+    let file = check::check(file, &mut findings);
+    let overrides = environment.overrides(&mut findings);
+    let overrides = check::check(overrides, &mut findings);
+    let raw = match source::merge(vec![Layer(file), Layer(overrides)]) {
+        Ok(raw) => raw,
+        Err(path) => {
+            findings.problem(Code::BadValue, &path, "does not have the right shape");
+            return Err(findings.into_problems());
+        }
+    };
+    let config = Resolver {
+        findings: &mut findings,
+        environment,
+        base,
+    }
+    .configuration(raw);
+    let (config, warnings) = findings.finish(config)?;
+    Ok(Loaded { config, warnings })
+}
+
+#[cfg(test)]
+mod tests;

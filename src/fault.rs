@@ -60,6 +60,18 @@ pub enum Fault {
     ForeignTenant,
     /// The session does not fit the browser's cookies.
     SessionTooLarge,
+    /// Signed in again and again, and no session cookie ever comes back.
+    SessionLost,
+    /// Signed in again and again, and the session cookie that comes back does not open.
+    SessionRefused,
+    /// Signed in again and again, and only a part of the session comes back.
+    SessionCut,
+    /// Signed in again and again, and the provider ends the session at once.
+    SessionEnded,
+    /// The browser comes by http although the public URL is https.
+    InsecureFront,
+    /// A form met a session that is over.
+    FormNotSent,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -89,7 +101,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -116,6 +128,12 @@ impl Fault {
         Self::ProviderUnavailable,
         Self::ForeignTenant,
         Self::SessionTooLarge,
+        Self::SessionLost,
+        Self::SessionRefused,
+        Self::SessionCut,
+        Self::SessionEnded,
+        Self::InsecureFront,
+        Self::FormNotSent,
         Self::RefreshUnavailable,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
@@ -303,6 +321,42 @@ impl Fault {
                 StatusCode::BAD_GATEWAY,
                 "The session does not fit the browser's cookies",
                 "Whoever runs this tool: ask for fewer scopes, so that the tokens become shorter; the log says what filled it.",
+            ),
+            Self::SessionLost => (
+                "SG-2017",
+                StatusCode::BAD_REQUEST,
+                "Your browser does not keep the session",
+                "Allow cookies for this site. Whoever runs this tool: a proxy in front must pass Set-Cookie on, and header lines of 8 KB.",
+            ),
+            Self::SessionRefused => (
+                "SG-2018",
+                StatusCode::BAD_REQUEST,
+                "Your session comes back but is not accepted",
+                "Whoever runs this tool: all gateways behind this address need the same `session.keys` and clocks that agree.",
+            ),
+            Self::SessionCut => (
+                "SG-2019",
+                StatusCode::BAD_REQUEST,
+                "Only a part of your session comes back",
+                "Delete this site's cookies and try again. Whoever runs this tool: the session may be too large for a proxy in front.",
+            ),
+            Self::SessionEnded => (
+                "SG-2020",
+                StatusCode::BAD_GATEWAY,
+                "Marketing Cloud ends your session at once",
+                "Whoever runs this tool: look at the log for the provider's answer to the token refresh.",
+            ),
+            Self::InsecureFront => (
+                "SG-2021",
+                StatusCode::BAD_REQUEST,
+                "This address must be opened by https",
+                "Open it with https://. Whoever runs this tool: the proxy in front says `X-Forwarded-Proto: http`, but `public_url` is https.",
+            ),
+            Self::FormNotSent => (
+                "SG-2022",
+                StatusCode::UNAUTHORIZED,
+                "The form was not sent",
+                "Your session is over. Sign in, then send the form again; the page before this one may still hold what you wrote.",
             ),
             Self::RefreshUnavailable => (
                 "SG-3001",

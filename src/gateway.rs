@@ -1,5 +1,81 @@
 //! The pipeline: route, cross-site check, session, freshness, sanitize, authorize, forward, reply.
 
+mod account;
+mod arrivals;
+mod body;
+mod callback;
+mod cross_site;
+mod endpoints;
+mod frames;
+mod identify;
+mod loop_breaker;
+mod pipeline;
+mod proxy;
+mod record;
 pub mod route;
+mod router;
+mod sign_in;
+mod site;
+mod stages;
+mod streams;
+mod tunnel;
+mod unreadable;
+mod used_states;
+mod worker;
 
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+pub use arrivals::Arrivals;
+pub use body::AnswerBody;
 pub use route::Route;
+pub use router::Router;
+pub use site::Site;
+pub use unreadable::unreadable;
+pub use used_states::UsedStates;
+pub use worker::Worker;
+
+use crate::crypto::Entropy;
+use crate::net::settings::TrustedProxies;
+use crate::oauth::Provider;
+use crate::oauth::endpoint::TokenEndpoint;
+use crate::session::CookieStore;
+use crate::session::Refresher;
+use crate::session::Revocations;
+use crate::time::Clock;
+
+/// What all workers share. Nothing in it changes while requests run.
+pub struct Gateway {
+    /// The public side.
+    pub site: Site,
+    /// Which path goes where.
+    pub router: Router,
+    /// Who may speak for others.
+    pub trusted: TrustedProxies,
+    /// Whether `#fragment` survives a sign-in, by way of a page of ours.
+    pub keep_fragment: bool,
+    /// The package at Marketing Cloud.
+    pub provider: Arc<Provider>,
+    /// The provider's token endpoint.
+    pub endpoint: Arc<dyn TokenEndpoint>,
+    /// Seals and opens sessions.
+    pub store: Arc<CookieStore>,
+    /// Renews sessions.
+    pub refresher: Arc<Refresher>,
+    /// Sessions that nobody has used yet.
+    pub arrivals: Arrivals,
+    /// Sessions that were ended before their time.
+    pub revocations: Arc<Revocations>,
+    /// Callbacks that were here already.
+    pub used_states: UsedStates,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For states, verifiers and ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where calls to the provider run.
+    pub control: Handle,
+    /// What has to end before the process does.
+    pub tasks: TaskTracker,
+}

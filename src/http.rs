@@ -1,6 +1,17 @@
 //! HTTP's vocabulary: origins, targets, headers, cookies, bodies, replies and pages. No I/O.
 
+pub mod body;
+pub mod cookies;
+pub mod headers;
 pub mod origin;
+pub mod pages;
+pub mod refusal;
+pub mod reply;
+pub mod return_path;
+pub mod target;
 
+pub use cookies::CookieNames;
 pub use origin::Origin;
 pub use origin::Scheme;
+pub use return_path::ReturnPath;
+pub use target::Target;

@@ -1,5 +1,22 @@
 //! The session: what is kept for a signed-in person, sealed in cookies, renewed without races.
 
+pub mod cookie;
+pub mod freshness;
+pub mod live;
+pub mod model;
+pub mod opened;
 pub mod policy;
+pub mod refresh;
+pub mod revocation;
 
+pub use cookie::CookieStore;
+pub use cookie::Presented;
+pub use freshness::Freshness;
+pub use live::Live;
+pub use model::Session;
+pub use opened::OpenedSessions;
 pub use policy::Policy;
+pub use refresh::Outcome;
+pub use refresh::Refresher;
+pub use revocation::NotBefore;
+pub use revocation::Revocations;

@@ -1,3 +1,6 @@
 //! Logs, the access record and the vocabulary of metrics.
 
+pub mod access;
+pub mod log;
 pub mod settings;
+pub mod sink;

@@ -42,19 +42,36 @@ impl UnixTime {
         Self(self.0.saturating_sub(millis(span)))
     }
 
+    /// `2026-11-23T22:00:00.000Z` (RFC 3339), for logs and pages.
+    pub fn to_rfc3339(self) -> String {
+        let instant = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.0));
+        // Years beyond the calendar's 9999 cannot be written; they are shown as its beginning.
+        let shown = instant
+            .filter(|_| self.0 < 253_402_300_800_000)
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        humantime::format_rfc3339_millis(shown).to_string()
+    }
+
+    /// Reads `2026-11-23T22:00:00Z`, with or without a fraction of a second (RFC 3339, in UTC).
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let instant = humantime::parse_rfc3339(text).ok()?;
+        let since = instant.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self(millis(since)))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Where "now" comes from. Only [`SystemClock`] reads the machine's clock.
+/// Where "now" comes from.
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> UnixTime;
 }
 
-/// The machine's clock.
+/// The machine's wall clock, with its corrections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -72,6 +89,44 @@ impl Clock for SystemClock {
         )
     }
 }
+
+/// The machine's clock as it stood at start, moved on by the time that has passed since: sleep counts,
+/// but a correction of the wall clock does not, so that no token seems to die or to live on for it.
+#[derive(Clone, Copy, Debug)]
+pub struct SteadyClock {
+    /// The wall clock at the moment that `CLOCK_BOOTTIME` began to count.
+    boot: UnixTime,
+}
+
+impl SteadyClock {
+    /// A clock that agrees with the wall clock now.
+    pub fn start() -> Self {
+        Self {
+            boot: SystemClock.now().minus(since_boot()),
+        }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> UnixTime {
+        self.boot.plus(since_boot())
+    }
+}
+
+/// Time since boot, suspends included.
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(UPTIME);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+    // The kernel counts up from zero.
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UPTIME: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+
+/// Elsewhere the monotonic clock counts through sleep by itself.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const UPTIME: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 /// A clock that stands still until it is told otherwise.
 #[derive(Debug, Default)]
@@ -115,6 +170,34 @@ mod tests {
             UnixTime::from_millis(1).since(UnixTime::from_millis(5)),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_steady_clock_agrees_with_the_wall_and_never_goes_back() {
+        let clock = SteadyClock::start();
+        let (first, wall, second) = (clock.now(), SystemClock.now(), clock.now());
+        assert!(first <= second);
+        assert!(
+            wall.since(first) < Duration::from_mins(1)
+                && first.since(wall) < Duration::from_mins(1)
+        );
+    }
+
+    #[test]
+    fn an_instant_is_read_as_it_is_written() {
+        let instant = UnixTime::from_millis(1_795_471_200_500);
+        assert_eq!(
+            UnixTime::parse_rfc3339(&instant.to_rfc3339()),
+            Some(instant)
+        );
+        for bad in [
+            "",
+            "2026-11-23",
+            "2026-11-23 22:00:00",
+            "2026-11-23T22:00:00+01:00",
+        ] {
+            assert_eq!(UnixTime::parse_rfc3339(bad), None, "{bad}");
+        }
     }
 
     #[test]

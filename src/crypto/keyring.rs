@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use sha2::Sha256;
+use zeroize::Zeroize;
+use zeroize::ZeroizeOnDrop;
 use zeroize::Zeroizing;
 
 use super::entropy::Entropy;
@@ -52,23 +54,36 @@ impl MasterKey {
         self.id
     }
 
-    /// The key schedule's input (RFC 5869): `salt` and `info` make one envelope's key.
-    pub(super) fn derive(&self, salt: &[u8], info: &[u8], out: &mut [u8]) {
-        // At most 255 * 32 bytes can be expanded; an envelope asks for 44.
-        let expanded = Hkdf::<Sha256>::new(Some(salt), self.bytes.as_slice()).expand(info, out);
-        debug_assert!(expanded.is_ok(), "an envelope's key is short");
+    /// The key and nonce of one envelope (RFC 5869): the same only for the same salt and label.
+    pub(super) fn subkey(&self, salt: &[u8; 16], label: &str) -> Subkey {
+        let schedule = Hkdf::<Sha256>::new(Some(salt), self.bytes.as_slice());
+        let mut subkey = Subkey {
+            key: [0; 32],
+            nonce: [0; 12],
+        };
+        expand(&schedule, &[label.as_bytes(), b" key"], &mut subkey.key);
+        expand(&schedule, &[label.as_bytes(), b" nonce"], &mut subkey.nonce);
+        subkey
     }
 
     fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
-        let mut key = Self {
-            bytes,
-            id: KeyId([0; 4]),
-        };
+        let schedule = Hkdf::<Sha256>::new(Some(b"sidegate key id"), bytes.as_slice());
         let mut id = [0; 4];
-        key.derive(b"sidegate key id", b"", &mut id);
-        key.id = KeyId(id);
-        key
+        expand(&schedule, &[], &mut id);
+        Self {
+            bytes,
+            id: KeyId(id),
+        }
     }
+}
+
+/// What seals one envelope.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct Subkey {
+    /// For AES-256.
+    pub(super) key: [u8; 32],
+    /// For GCM (SP 800-38D §8.2.2 is met by the salt: the pair never repeats).
+    pub(super) nonce: [u8; 12],
 }
 
 impl fmt::Debug for MasterKey {
@@ -105,6 +120,13 @@ impl KeyRing {
         &self.first
     }
 
+    /// The names of all keys, that of the first in front.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .map(MasterKey::id)
+    }
+
     /// The key of that name. Keys are chosen by name and never tried in turn, since GCM does not
     /// commit to its key.
     pub fn find(&self, id: KeyId) -> Option<&MasterKey> {
@@ -129,6 +151,16 @@ pub enum KeyError {
     /// Repetition or text where randomness should be.
     #[error("the key is not random")]
     Weak,
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "RFC 5869 §2.3 allows 255 * 32 bytes; callers ask for 32 at most"
+)]
+fn expand(schedule: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
+    schedule
+        .expand_multi_info(info, out)
+        .expect("a subkey is short");
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

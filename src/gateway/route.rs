@@ -49,7 +49,7 @@ pub enum Token {
 /// An absolute path that ends in `/` or stands for exactly itself and what is below it. Matches by
 /// whole segments: `/mc` matches `/mc` and `/mc/x`, never `/mcx`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPrefix(Box<str>);
+pub struct PathPrefix(std::sync::Arc<str>);
 
 impl PathPrefix {
     /// Reads `/`, `/a`, `/a/` …: segments of unreserved characters, none empty, none a dot segment.

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU64;
 
+use super::client_secrets::ClientSecrets;
 use super::fence::Fence;
 use super::tenant::Subdomain;
-use crate::crypto::secret::ClientSecret;
 use crate::http::Origin;
 
 /// An API integration of an installed package, and where to find its provider.
@@ -32,12 +32,7 @@ pub struct Provider {
 #[derive(Debug)]
 pub enum Client {
     /// A confidential client.
-    Web {
-        /// Sent with every token request.
-        secret: ClientSecret,
-        /// A staged secret, tried when the provider answers `invalid_client`.
-        next_secret: Option<ClientSecret>,
-    },
+    Web(ClientSecrets),
     /// A client without a secret.
     Public,
 }

@@ -1,0 +1,221 @@
+//! The composition root: a configuration becomes listeners, workers and a control runtime.
+
+mod build;
+mod reread;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::admin::Readiness;
+use crate::config::Config;
+use crate::crypto::Entropy;
+use crate::crypto::OsEntropy;
+use crate::net::listener;
+use crate::net::tls;
+use crate::net::tls::TlsError;
+use crate::oauth::Provider;
+use crate::oauth::client_secrets::InUse;
+use crate::oauth::endpoint::ClientError;
+use crate::oauth::provider::Client;
+use crate::time::Clock;
+use crate::time::SteadyClock;
+use reread::Rereader;
+
+/// What an app takes from its surroundings, so that tests can give it something else.
+#[derive(Clone)]
+pub struct Ports {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SteadyClock::start()),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+}
+
+/// A running gateway. Dropped, it ends without waiting for requests in hand.
+pub struct App {
+    public: SocketAddr,
+    admin: SocketAddr,
+    readiness: Arc<Readiness>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<()>>,
+    tasks: TaskTracker,
+    rereader: Arc<Rereader>,
+    provider: Arc<Provider>,
+    control: Option<Runtime>,
+}
+
+impl App {
+    /// Binds both listeners and starts serving.
+    pub fn start(config: Config, ports: &Ports) -> Result<Self, StartError> {
+        let bind =
+            |address| listener::bind(address).map_err(|error| StartError::Bind { address, error });
+        let public = bind(config.listen)?;
+        let admin = bind(config.admin_listen)?;
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|tls| tls::server_config(tls, config.public_url.host()))
+            .transpose()?;
+        let count = config
+            .workers
+            .map_or_else(available_cores, std::num::NonZeroUsize::get);
+        let control = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("sidegate-control")
+            .enable_all()
+            .build()?;
+        let tasks = TaskTracker::new();
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
+        let (timeouts, log) = (config.timeouts, config.log);
+        let (gateway, rereader) = build::gateway(config, ports, control.handle(), &tasks)?;
+        let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
+        let provider = Arc::clone(&gateway.provider);
+        rereader.reread();
+        Arc::clone(&rereader).watch(control.handle());
+        let mut workers = Vec::with_capacity(count);
+        for number in 0..count {
+            let worker = worker::Settings {
+                listener: public.try_clone()?,
+                gateway: Arc::clone(&gateway),
+                tls: tls.clone(),
+                timeouts,
+                log,
+                phases: phases.clone(),
+            };
+            let thread = std::thread::Builder::new().name(format!("sidegate-worker-{number}"));
+            workers.push(thread.spawn(move || worker::run(worker))?);
+        }
+        let readiness = Arc::new(Readiness::default());
+        readiness.set_ready(true);
+        control.spawn(Admin::new(Arc::clone(&readiness)).serve(admin));
+        Ok(Self {
+            public: public_address,
+            admin: admin_address,
+            readiness,
+            phase,
+            workers,
+            tasks,
+            rereader,
+            provider,
+            control: Some(control),
+        })
+    }
+
+    /// The public listener's address.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The admin listener's address.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Reads the files that may change while the gateway runs, now. They are also read when their
+    /// directory changes and every 30 seconds. Blocks.
+    pub fn reread(&self) {
+        self.rereader.reread();
+    }
+
+    /// Which client secret the provider accepts and since when, once that is known.
+    pub fn client_secret_in_use(&self) -> Option<InUse> {
+        match &self.provider.client {
+            Client::Web(secrets) => secrets.in_use(),
+            Client::Public => None,
+        }
+    }
+
+    /// Ends in order: no new connections, requests in hand are served, refreshes under way are
+    /// finished; whatever is left after `deadline` is cut. Blocks.
+    pub fn stop(mut self, deadline: Duration) {
+        self.readiness.set_ready(false);
+        self.phase.send_replace(Phase::Draining { deadline });
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has ended too.
+            let _ended = worker.join();
+        }
+        self.tasks.close();
+        if let Some(control) = self.control.take() {
+            let left = control
+                .block_on(async { tokio::time::timeout(LAST_CALLS, self.tasks.wait()).await });
+            if left.is_err() {
+                tracing::warn!("Calls to the provider were still under way at the end.");
+            }
+            control.shutdown_background();
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Draining {
+            deadline: Duration::ZERO,
+        });
+        for worker in self.workers.drain(..) {
+            let _ended = worker.join();
+        }
+        if let Some(control) = self.control.take() {
+            control.shutdown_background();
+        }
+    }
+}
+
+/// What workers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Accept and serve.
+    Serving,
+    /// Finish what is in hand, for so long.
+    Draining {
+        /// From now.
+        deadline: Duration,
+    },
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken, not ours, or not allowed.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The provider's client cannot be made.
+    #[error(transparent)]
+    Provider(#[from] ClientError),
+    /// The system refused a thread or a socket.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The cores that this process may use, by affinity and control group.
+fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// A call to the provider ends by itself within five seconds.
+const LAST_CALLS: Duration = Duration::from_secs(6);

@@ -1,0 +1,200 @@
+//! What is kept in files, and how it is put into force.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use secrecy::SecretString;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use super::Group;
+use super::Reading;
+use crate::config::NotBeforeFile;
+use crate::config::SecretSource;
+use crate::crypto::KeyRing;
+use crate::crypto::MasterKey;
+use crate::crypto::secret::ClientSecret;
+use crate::oauth::Provider;
+use crate::oauth::provider::Client;
+use crate::session::CookieStore;
+use crate::session::Revocations;
+use crate::time::Clock;
+
+/// The session keys.
+pub(in crate::app) struct KeyFiles {
+    /// In the order of the configuration: the first seals.
+    pub(in crate::app) sources: Vec<SecretSource>,
+    /// Where they are used.
+    pub(in crate::app) store: Arc<CookieStore>,
+}
+
+impl Group for KeyFiles {
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.sources)
+    }
+
+    fn read(&self) -> Reading {
+        let store = Arc::clone(&self.store);
+        reading(&self.sources, move |texts| {
+            let ring = ring(texts)?;
+            Ok(Box::new(move || {
+                let seals = ring.first().id();
+                let known = store.keys.ring();
+                if known.ids().eq(ring.ids()) {
+                    return;
+                }
+                let keys = ring.ids().count();
+                store.keys.replace(ring);
+                tracing::info!(event = "session_keys.changed", %seals, keys, "Session keys taken over.");
+            }))
+        })
+    }
+}
+
+/// The secrets of a web app.
+pub(in crate::app) struct ClientSecretFiles {
+    /// `client_secret`, then `next_client_secret`.
+    pub(in crate::app) sources: Vec<SecretSource>,
+    /// Where they are used.
+    pub(in crate::app) provider: Arc<Provider>,
+}
+
+impl Group for ClientSecretFiles {
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.sources)
+    }
+
+    fn read(&self) -> Reading {
+        let provider = Arc::clone(&self.provider);
+        reading(&self.sources, move |texts| {
+            let mut secrets = Vec::with_capacity(texts.len());
+            for (text, place) in texts {
+                let secret = ClientSecret::parse(text.expose_secret());
+                secrets.push(secret.map_err(|error| format!("{place}: {error}"))?);
+            }
+            let mut secrets = secrets.into_iter();
+            let (first, next) = (secrets.next(), secrets.next());
+            Ok(Box::new(move || {
+                let (Client::Web(known), Some(first)) = (&provider.client, first) else {
+                    return;
+                };
+                let pair = known.pair();
+                let text = |secret: Option<&ClientSecret>| secret.map(|it| it.expose().to_owned());
+                if pair.first().expose() == first.expose()
+                    && text(pair.next()) == text(next.as_ref())
+                {
+                    return;
+                }
+                known.replace(first, next);
+                tracing::info!(
+                    event = "client_secret.changed",
+                    "Client secrets taken over."
+                );
+            }))
+        })
+    }
+}
+
+/// The list of revoked sessions.
+pub(in crate::app) struct RevocationFile {
+    /// Where it is.
+    pub(in crate::app) file: NotBeforeFile,
+    /// Where it is used.
+    pub(in crate::app) revocations: Arc<Revocations>,
+    /// Tells what is still to come.
+    pub(in crate::app) clock: Arc<dyn Clock>,
+}
+
+impl Group for RevocationFile {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.file.path().to_owned()]
+    }
+
+    fn read(&self) -> Reading {
+        let bytes = match self.file.bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let problem = format!("{}: {error}", self.file.path().display());
+                return Reading {
+                    digest: Sha256::digest(&problem).into(),
+                    outcome: Err(problem),
+                };
+            }
+        };
+        let (revocations, now) = (Arc::clone(&self.revocations), self.clock.now());
+        let outcome = self.file.parse(&bytes).map(|list| -> Box<dyn FnOnce()> {
+            Box::new(move || {
+                revocations.replace(list, now);
+                tracing::info!(
+                    event = "not_before.changed",
+                    "The list of revoked sessions was taken over."
+                );
+            })
+        });
+        Reading {
+            digest: Sha256::digest(&bytes).into(),
+            outcome: outcome.map_err(|problems| problems.to_string()),
+        }
+    }
+}
+
+fn files(sources: &[SecretSource]) -> Vec<PathBuf> {
+    let files = sources.iter().filter_map(SecretSource::file);
+    files.map(std::path::Path::to_owned).collect()
+}
+
+/// Secrets with the names of their files.
+type Texts = Vec<(SecretString, String)>;
+
+type TakeOver = Box<dyn FnOnce()>;
+
+fn reading(
+    sources: &[SecretSource],
+    parse: impl FnOnce(Texts) -> Result<TakeOver, String>,
+) -> Reading {
+    let mut digest = Sha256::new();
+    let mut texts = Texts::with_capacity(sources.len());
+    let mut problem = None;
+    for source in sources {
+        // Hashed with its length, so that nothing can move from one file to the next unseen.
+        let mut note = |text: &str| {
+            digest.update(text.len().to_be_bytes());
+            digest.update(text);
+        };
+        match source.read() {
+            Ok(text) => {
+                note(text.expose_secret());
+                let place = source.file().map(|file| file.display().to_string());
+                texts.push((
+                    text,
+                    place.unwrap_or_else(|| "the configuration".to_owned()),
+                ));
+            }
+            Err(unreadable) => {
+                let text = unreadable.to_string();
+                note(&text);
+                problem.get_or_insert(text);
+            }
+        }
+    }
+    Reading {
+        digest: digest.finalize().into(),
+        outcome: problem.map_or_else(|| parse(texts), Err),
+    }
+}
+
+fn ring(texts: Texts) -> Result<KeyRing, String> {
+    let mut keys: Vec<MasterKey> = Vec::with_capacity(texts.len());
+    for (text, place) in texts {
+        let key = MasterKey::parse(text.expose_secret());
+        let key = key.map_err(|error| format!("{place}: {error}"))?;
+        // While a rotation is written file by file, a key stands in two of them for a moment.
+        if keys.iter().all(|known| known.id() != key.id()) {
+            keys.push(key);
+        }
+    }
+    let mut keys = keys.into_iter();
+    let first = keys.next().ok_or("there is no key")?;
+    Ok(KeyRing::new(first, keys.collect()))
+}

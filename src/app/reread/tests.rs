@@ -1,0 +1,116 @@
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::time::SystemClock;
+
+/// A file that counts how often it was taken over.
+struct Counted {
+    file: PathBuf,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Group for Counted {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.file.clone()]
+    }
+
+    fn read(&self) -> Reading {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let mut digest = Digest::default();
+        for (place, byte) in digest.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        let taken = Arc::clone(&self.taken);
+        let take_over: Box<dyn FnOnce()> = Box::new(move || {
+            taken.fetch_add(1, Ordering::Relaxed);
+        });
+        let good = !text.starts_with("bad");
+        Reading {
+            digest,
+            outcome: good.then_some(take_over).ok_or(text),
+        }
+    }
+}
+
+fn counted(file: &Path) -> (Rereader, Arc<AtomicUsize>) {
+    let taken = Arc::<AtomicUsize>::default();
+    let group = Counted {
+        file: file.to_owned(),
+        taken: Arc::clone(&taken),
+    };
+    let rereader = Rereader::new(vec![Box::new(group)], Arc::default(), Arc::new(SystemClock));
+    (rereader, taken)
+}
+
+#[test]
+fn only_changed_and_good_files_are_taken_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    let (rereader, taken) = counted(&file);
+    for (text, expected) in [("a", 1), ("a", 1), ("b", 2), ("bad", 2), ("b", 3)] {
+        std::fs::write(&file, text).expect("our own file");
+        rereader.reread();
+        assert_eq!(taken.load(Ordering::Relaxed), expected, "{text}");
+    }
+    assert_eq!(rereader.directories().len(), 1);
+}
+
+#[test]
+fn reading_a_file_is_no_change_of_it() {
+    for (kind, change) in [
+        (EventKind::Access(AccessKind::Open(AccessMode::Read)), false),
+        (
+            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+            false,
+        ),
+        (
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            true,
+        ),
+        (EventKind::Any, true),
+    ] {
+        assert_eq!(is_change(kind), change, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
+    struct Told(PathBuf, tokio::sync::mpsc::UnboundedSender<String>);
+    impl Group for Told {
+        fn files(&self) -> Vec<PathBuf> {
+            vec![self.0.clone()]
+        }
+
+        fn read(&self) -> Reading {
+            let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+            self.1.send(text).expect("the test is there");
+            Reading {
+                digest: Digest::default(),
+                outcome: Err(String::new()),
+            }
+        }
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    for version in ["1", "2"] {
+        std::fs::create_dir(at(version)).expect("a directory");
+        std::fs::write(at(version).join("key"), version).expect("our own file");
+    }
+    let link = |version: &str, name: &str| {
+        std::os::unix::fs::symlink(version, at(name)).expect("a link");
+    };
+    link("1", "..data");
+    link("..data/key", "key");
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let group = Told(at("key"), sender);
+    let rereader = Rereader::new(vec![Box::new(group)], Arc::default(), Arc::new(SystemClock));
+    Arc::new(rereader).watch(&Handle::current());
+    link("2", "..data_tmp");
+    std::fs::rename(at("..data_tmp"), at("..data")).expect("our own link");
+    let noticed = async { while told.recv().await.expect("watched") != "2" {} };
+    let deadline = TIMER * 2;
+    tokio::time::timeout(deadline, noticed)
+        .await
+        .expect("noticed");
+}

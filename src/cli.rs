@@ -1,0 +1,136 @@
+//! Arguments become a command, a command an exit code.
+
+mod check;
+mod demo;
+mod keygen;
+mod sandbox;
+mod serve;
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+pub use terminal::Terminal;
+
+/// Authentication reverse proxy for Salesforce Marketing Cloud Engagement.
+#[derive(Debug, Parser)]
+#[command(name = "sidegate", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Try everything on this machine: simulated tenant, example tool and gateway; no account needed
+    Demo(demo::Options),
+    /// Run only the simulated Marketing Cloud tenant
+    Sandbox(sandbox::Options),
+    /// Report every problem of a configuration, with its place and what to do
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Fail on warnings too
+        #[arg(long)]
+        strict: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a new session key
+    Keygen,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = "SIDEGATE_CONFIG",
+        default_value = "config/sidegate.yaml"
+    )]
+    path: PathBuf,
+}
+
+/// Runs the command that `arguments` name, the program's own name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let terminal = Terminal;
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            terminal.complain(&error.render().to_string());
+            return Exit::Usage.into();
+        }
+        Err(help) => {
+            terminal.say(&help.render().to_string());
+            return Exit::Success.into();
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Serve { file } => serve::run(&file.path),
+        Command::Demo(options) => demo::run(&options, terminal),
+        Command::Sandbox(options) => sandbox::run(&options, terminal),
+        Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),
+        Command::Keygen => {
+            keygen::run(terminal);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => Exit::Success.into(),
+        Err(Failure { exit, text }) => {
+            if !text.is_empty() {
+                terminal.complain(&format!("sidegate: {}\n", text.trim_end()));
+            }
+            exit.into()
+        }
+    }
+}
+
+/// A command that did not succeed.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl std::fmt::Display) -> Self {
+        Self {
+            exit,
+            text: text.to_string(),
+        }
+    }
+}
+
+/// Exit codes, after `sysexits.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Success,
+    Usage,
+    Unavailable,
+    Internal,
+    Configuration,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Usage => 64,
+            Exit::Unavailable => 69,
+            Exit::Internal => 70,
+            Exit::Configuration => 78,
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! `sidegate demo`: tenant, tool and gateway on loopback, nothing to prepare.
+
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Exit;
+use super::Failure;
+use super::Terminal;
+use crate::app::App;
+use crate::app::Ports;
+use crate::config::Config;
+use crate::config::Environment;
+use crate::config::report;
+use crate::crypto::MasterKey;
+use crate::crypto::OsEntropy;
+use crate::http::Origin;
+use crate::lifecycle;
+use crate::net::listener;
+use crate::sandbox::Sandbox;
+use crate::sandbox::Settings;
+use crate::sandbox::Tool;
+use crate::telemetry::log;
+use crate::time::SystemClock;
+
+/// What can be said about the demonstration on the command line.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The gateway's port; without it 8080, or a free one if that is taken
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Open the browser
+    #[arg(long)]
+    open: bool,
+}
+
+/// Runs the demonstration until it is told to stop.
+pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> {
+    let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
+    let port = free_port(options.port)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(internal)?;
+    let (sandbox, tool) = runtime.block_on(start_neighbours()).map_err(internal)?;
+    let text = configuration(port, &sandbox.origin(), &tool.origin());
+    let key = MasterKey::generate(&OsEntropy).to_text();
+    let environment: Environment = [
+        ("SIDEGATE_DEMO_KEY", key.as_str()),
+        ("SIDEGATE_DEMO_SECRET", SECRET),
+    ]
+    .into_iter()
+    .collect();
+    let loaded = Config::from_text("demo", &text, Path::new("."), &environment);
+    // The text is ours, so a problem in it is a defect of ours.
+    let loaded = loaded.map_err(|problems| {
+        Failure::new(Exit::Internal, report(&Err(problems), false, false).text)
+    })?;
+    log::init(loaded.config.log);
+    let url = loaded.config.public_url.to_string();
+    let app = App::start(loaded.config, &Ports::default())
+        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    terminal.say(&format!("Open {url}/\n\nEverything runs on this machine: tenant {}, tool {}.\nSign in as anybody. Press Ctrl-C to stop.\n", sandbox.origin(), tool.origin()));
+    if options.open {
+        open(&url);
+    }
+    runtime
+        .block_on(lifecycle::stop_signal())
+        .map_err(internal)?;
+    app.stop(DRAIN);
+    runtime.block_on(async {
+        tool.shutdown().await;
+        sandbox.shutdown().await;
+    });
+    Ok(())
+}
+
+async fn start_neighbours() -> std::io::Result<(Sandbox, Tool)> {
+    let sandbox = Sandbox::start(
+        Settings::default(),
+        Arc::new(SystemClock),
+        Arc::new(OsEntropy),
+    )
+    .await?;
+    let tool = Tool::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    Ok((sandbox, tool))
+}
+
+fn configuration(port: u16, tenant: &Origin, tool: &Origin) -> String {
+    format!(
+        r#"
+public_url: http://127.0.0.1:{port}
+listen: 127.0.0.1:{port}
+admin_listen: 127.0.0.1:0
+workers: 1
+log: {{ level: warn, format: text, access: false }}
+marketing_cloud:
+  subdomain: sandbox
+  client_id: sandbox-web-client
+  client_secret: {{ env: SIDEGATE_DEMO_SECRET }}
+  auth_base_url: {tenant}
+  instance_hosts: ["{tenant}"]
+session:
+  keys: [{{ env: SIDEGATE_DEMO_KEY }}]
+routes:
+  - {{ path: /mc/rest/, to: rest }}
+  - {{ path: /, to: {tool} }}
+"#
+    )
+}
+
+/// The port that was asked for, the usual one, or any: checked by listening on it for a moment.
+fn free_port(asked: Option<u16>) -> Result<u16, Failure> {
+    let candidates = asked.map_or_else(|| vec![USUAL_PORT, 0], |port| vec![port]);
+    let mut last = None;
+    for port in candidates {
+        match listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .and_then(|socket| socket.local_addr())
+        {
+            Ok(address) => return Ok(address.port()),
+            Err(error) => last = Some(format!("cannot listen on 127.0.0.1:{port}: {error}")),
+        }
+    }
+    Err(Failure::new(Exit::Unavailable, last.unwrap_or_default()))
+}
+
+/// Opens a browser, if this machine knows how to; the URL is on the terminal anyway.
+fn open(url: &str) {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let spawned = Command::new(opener)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "No browser could be opened.");
+    }
+}
+
+/// The secret of the sandbox's ready-made web app, which guards nothing.
+const SECRET: &str = "sandbox-web-secret-do-not-use";
+
+const USUAL_PORT: u16 = 8080;
+
+const DRAIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,214 @@
+//! What is wrong with a configuration, and what is risky about it. No text here ever shows a
+//! configured value: any of them may be a secret that was written in the wrong place.
+
+use std::fmt;
+
+use super::place::KeyPath;
+use super::place::Location;
+
+/// What kind of problem it is. Codes are stable and never given a second meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Not YAML, or YAML that we do not take: anchors, aliases, tags, several documents.
+    Syntax,
+    /// A key that does not exist here.
+    UnknownKey,
+    /// A key that has to be given.
+    MissingKey,
+    /// A value that cannot be used.
+    BadValue,
+    /// Something that a later version will have.
+    NotInThisVersion,
+    /// A file or variable that a secret should come from.
+    SecretUnreadable,
+    /// A key that is given twice.
+    DuplicateKey,
+    /// The configuration file itself.
+    FileUnreadable,
+}
+
+impl Code {
+    /// Every code, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::Syntax,
+        Self::UnknownKey,
+        Self::MissingKey,
+        Self::BadValue,
+        Self::NotInThisVersion,
+        Self::SecretUnreadable,
+        Self::DuplicateKey,
+        Self::FileUnreadable,
+    ];
+
+    /// The code as printed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "SG-6001",
+            Self::UnknownKey => "SG-6002",
+            Self::MissingKey => "SG-6003",
+            Self::BadValue => "SG-6004",
+            Self::NotInThisVersion => "SG-6005",
+            Self::SecretUnreadable => "SG-6006",
+            Self::DuplicateKey => "SG-6007",
+            Self::FileUnreadable => "SG-6008",
+        }
+    }
+}
+
+/// What kind of risk a setting takes. Codes as stable as those of [`Code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Risk {
+    /// A secret stands in the configuration file.
+    InlineSecret,
+    /// A secret's file can be read by every user of the machine.
+    ReadableByOthers,
+    /// Every peer may say `X-Forwarded-*`.
+    TrustsEverybody,
+    /// Browsers talk plain http.
+    PlainHttp,
+    /// Tokens may go beyond Marketing Cloud's own hosts.
+    WidenedFence,
+    /// The client proves itself with nothing.
+    PublicClient,
+    /// A stolen cookie works for more than a day.
+    LongSession,
+    /// Tokens cross a network unencrypted.
+    TokenInPlainText,
+    /// An intercepted authorization code can be used by others.
+    NoPkce,
+    /// Codes and the client secret go to a host that is not Marketing Cloud's.
+    OtherProvider,
+}
+
+impl Risk {
+    /// Every risk, for tables and tests.
+    pub const ALL: [Self; 10] = [
+        Self::InlineSecret,
+        Self::ReadableByOthers,
+        Self::TrustsEverybody,
+        Self::PlainHttp,
+        Self::WidenedFence,
+        Self::PublicClient,
+        Self::LongSession,
+        Self::TokenInPlainText,
+        Self::NoPkce,
+        Self::OtherProvider,
+    ];
+
+    /// The code as printed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InlineSecret => "SG-6101",
+            Self::ReadableByOthers => "SG-6102",
+            Self::TrustsEverybody => "SG-6103",
+            Self::PlainHttp => "SG-6104",
+            Self::WidenedFence => "SG-6105",
+            Self::PublicClient => "SG-6106",
+            Self::LongSession => "SG-6107",
+            Self::TokenInPlainText => "SG-6108",
+            Self::NoPkce => "SG-6109",
+            Self::OtherProvider => "SG-6110",
+        }
+    }
+}
+
+/// One reason why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which kind.
+    pub code: Code,
+    /// Where.
+    pub location: Location,
+    /// Of which key.
+    pub key: KeyPath,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = format_args!("{}: error[{}]", self.location, self.code.as_str());
+        write_finding(f, head, &self.key, &self.message, self.hint.as_deref())
+    }
+}
+
+/// One setting that works but is risky. `check --strict` fails on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Which kind.
+    pub risk: Risk,
+    /// Where.
+    pub location: Location,
+    /// Of which key.
+    pub key: KeyPath,
+    /// What the risk is.
+    pub message: String,
+    /// What would be safer.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = format_args!("{}: warning[{}]", self.location, self.risk.as_str());
+        write_finding(f, head, &self.key, &self.message, self.hint.as_deref())
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of the file. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    found: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+impl Problems {
+    pub(super) fn new(mut found: Vec<Problem>, mut warnings: Vec<Warning>) -> Self {
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        warnings.sort_by(|a, b| a.location.cmp(&b.location));
+        Self { found, warnings }
+    }
+
+    /// The problems.
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.found
+    }
+
+    /// The risks that were seen along the way.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.found.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(problem, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+fn write_finding(
+    f: &mut fmt::Formatter<'_>,
+    head: fmt::Arguments<'_>,
+    key: &KeyPath,
+    message: &str,
+    hint: Option<&str>,
+) -> fmt::Result {
+    f.write_fmt(head)?;
+    if !key.as_str().is_empty() {
+        write!(f, ": {key}")?;
+    }
+    write!(f, ": {message}")?;
+    match hint {
+        Some(hint) => write!(f, "\n    hint: {hint}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,152 @@
+//! The configuration as it is written: a mirror of the file without any logic. Scalars are text,
+//! and `None` in a list is an item that has been reported and taken out.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) public_url: Option<String>,
+    pub(super) listen: Option<String>,
+    pub(super) admin_listen: Option<String>,
+    pub(super) workers: Option<String>,
+    pub(super) tls: Option<RawTls>,
+    pub(super) trusted_proxies: Option<RawTexts>,
+    pub(super) endpoint_prefix: Option<String>,
+    pub(super) keep_fragment: Option<String>,
+    pub(super) marketing_cloud: RawMarketingCloud,
+    pub(super) session: RawSession,
+    pub(super) routes: Option<Vec<Option<RawRoute>>>,
+    pub(super) timeouts: RawTimeouts,
+    pub(super) log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawTls {
+    Name(String),
+    Files(RawTlsFiles),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTlsFiles {
+    pub(super) certificate_file: Option<String>,
+    pub(super) key_file: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMarketingCloud {
+    pub(super) subdomain: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_type: Option<String>,
+    pub(super) client_secret: Option<RawSecret>,
+    pub(super) next_client_secret: Option<RawSecret>,
+    pub(super) scope: Option<RawTexts>,
+    pub(super) business_unit: Option<String>,
+    pub(super) pkce: Option<String>,
+    pub(super) partner: Option<String>,
+    pub(super) auth_base_url: Option<String>,
+    pub(super) instance_hosts: Option<RawTexts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSession {
+    pub(super) keys: Option<RawSecrets>,
+    pub(super) lifetime: Option<String>,
+    pub(super) idle_timeout: Option<String>,
+    pub(super) store: Option<RawStore>,
+    pub(super) embedded: Option<String>,
+    pub(super) not_before: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawStore {
+    Name(String),
+    Section(RawNothing),
+}
+
+/// A section of which this version has no key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNothing {}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRoute {
+    pub(super) path: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) access: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) strip_prefix: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTimeouts {
+    #[serde(rename = "upstream_connect")]
+    pub(super) connect: Option<String>,
+    #[serde(rename = "upstream_response")]
+    pub(super) response: Option<String>,
+    #[serde(rename = "upstream_idle")]
+    pub(super) idle: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) level: Option<String>,
+    pub(super) format: Option<String>,
+    pub(super) access: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawTexts {
+    One(String),
+    Many(Vec<Option<String>>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawSecrets {
+    One(RawText),
+    Many(Vec<Option<RawSecret>>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawSecret {
+    Text(RawText),
+    From(RawSecretSource),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSecretSource {
+    pub(super) file: Option<String>,
+    pub(super) env: Option<String>,
+}
+
+/// A secret that was written where it is used.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(super) struct RawText(pub(super) SecretString);
+
+impl From<String> for RawText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for RawText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawText(…)")
+    }
+}

@@ -1,0 +1,133 @@
+//! What `check` prints: for people, or as JSON for machines.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Loaded;
+use super::place::Location;
+use super::problem::Problem;
+use super::problem::Problems;
+use super::problem::Warning;
+
+/// The outcome of loading a configuration, ready to be printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The text, ending in a line end.
+    pub text: String,
+    /// Whether the configuration passes.
+    pub ok: bool,
+}
+
+/// Describes `outcome` as text or as JSON; `strict` lets warnings fail it.
+pub fn report(outcome: &Result<Loaded, Problems>, json: bool, strict: bool) -> Report {
+    let (problems, warnings) = match outcome {
+        Ok(loaded) => (&[][..], loaded.warnings.as_slice()),
+        Err(problems) => (problems.as_slice(), problems.warnings()),
+    };
+    let ok = problems.is_empty() && (warnings.is_empty() || !strict);
+    let text = if json {
+        as_json(problems, warnings, ok)
+    } else {
+        as_text(problems, warnings, ok)
+    };
+    Report { text, ok }
+}
+
+fn as_text(problems: &[Problem], warnings: &[Warning], ok: bool) -> String {
+    let mut text = String::new();
+    let findings = problems.iter().map(ToString::to_string);
+    for finding in findings.chain(warnings.iter().map(ToString::to_string)) {
+        text.push_str(&finding);
+        text.push('\n');
+    }
+    let verdict = if ok {
+        "The configuration can be used"
+    } else if problems.is_empty() {
+        "The configuration is refused for its warnings (--strict)"
+    } else {
+        "The configuration cannot be used"
+    };
+    // Writing to a string cannot fail.
+    let written = writeln!(
+        text,
+        "{verdict}: {}, {}.",
+        counted(problems.len(), "problem"),
+        counted(warnings.len(), "warning"),
+    );
+    debug_assert!(written.is_ok(), "a string takes all text");
+    text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+fn as_json(problems: &[Problem], warnings: &[Warning], ok: bool) -> String {
+    let document = Document {
+        ok,
+        problems: problems.iter().map(Finding::of_problem).collect(),
+        warnings: warnings.iter().map(Finding::of_warning).collect(),
+    };
+    // Strings and numbers only: nothing that JSON cannot hold.
+    let text = serde_json::to_string_pretty(&document);
+    debug_assert!(text.is_ok(), "the document is plain");
+    text.unwrap_or_default() + "\n"
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    ok: bool,
+    problems: Vec<Finding<'a>>,
+    warnings: Vec<Finding<'a>>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    code: &'static str,
+    file: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    variable: Option<&'a str>,
+    key: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+impl<'a> Finding<'a> {
+    fn of_problem(problem: &'a Problem) -> Self {
+        Self {
+            key: problem.key.as_str(),
+            message: &problem.message,
+            hint: problem.hint.as_deref(),
+            ..Self::at(problem.code.as_str(), &problem.location)
+        }
+    }
+
+    fn of_warning(warning: &'a Warning) -> Self {
+        Self {
+            key: warning.key.as_str(),
+            message: &warning.message,
+            hint: warning.hint.as_deref(),
+            ..Self::at(warning.risk.as_str(), &warning.location)
+        }
+    }
+
+    fn at(code: &'static str, location: &'a Location) -> Self {
+        let (file, position, variable) = match location {
+            Location::File { name, position } => (Some(name.as_ref()), *position, None),
+            Location::Variable(name) => (None, None, Some(name.as_ref())),
+        };
+        Self {
+            code,
+            file,
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            variable,
+            key: "",
+            message: "",
+            hint: None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
+//! a value that is a problem is replaced by a default, since nothing comes of it anyway.
+
+mod listener;
+mod marketing_cloud;
+mod routes;
+mod secret;
+mod session;
+mod values;
+
+use std::fmt::Display;
+use std::path::Path;
+
+pub(super) use secret::FileFault;
+pub(super) use secret::read as read_secret;
+
+use super::Config;
+use super::environment::Environment;
+use super::findings::Findings;
+use super::place::KeyPath;
+use super::problem::Code;
+use super::raw::Raw;
+use super::raw::RawLog;
+use super::raw::RawTexts;
+use super::raw::RawTimeouts;
+use crate::telemetry::settings::LogFormat;
+use crate::telemetry::settings::LogLevel;
+use crate::telemetry::settings::LogSettings;
+use crate::upstream::Timeouts;
+
+/// What values are resolved against, and where findings go.
+pub(super) struct Resolver<'a> {
+    pub(super) findings: &'a mut Findings,
+    pub(super) environment: &'a Environment,
+    /// Where relative paths start: the configuration file's directory.
+    pub(super) base: &'a Path,
+}
+
+impl Resolver<'_> {
+    /// The configuration, unless something that has no default is missing or a problem.
+    pub(super) fn configuration(&mut self, raw: Raw) -> Option<Config> {
+        let root = KeyPath::root();
+        let public_url = self.public_url(raw.public_url);
+        let (listen, admin_listen) = self.listeners(raw.listen, raw.admin_listen);
+        let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
+        let tls = self.tls(raw.tls);
+        let trusted_proxies = self.trusted_proxies(raw.trusted_proxies);
+        let endpoint_prefix = self.endpoint_prefix(raw.endpoint_prefix);
+        let keep_fragment = self.optional(
+            &root.child("keep_fragment"),
+            raw.keep_fragment,
+            values::boolean,
+        );
+        let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
+        let (session, keys, not_before) = self.session(raw.session);
+        let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
+        let timeouts = self.timeouts(raw.timeouts);
+        let log = self.log(raw.log);
+        let (keys, key_sources) = keys?;
+        Some(Config {
+            public_url: public_url?,
+            listen,
+            admin_listen,
+            workers,
+            tls,
+            trusted_proxies,
+            endpoint_prefix: endpoint_prefix?,
+            keep_fragment: keep_fragment.unwrap_or(false),
+            provider: provider?,
+            client_secret_sources,
+            keys,
+            key_sources,
+            session,
+            not_before,
+            routes,
+            timeouts,
+            log,
+        })
+    }
+
+    /// Reads a value that may be left out.
+    fn optional<T, E: Display>(
+        &mut self,
+        path: &KeyPath,
+        text: Option<String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(&text?) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.bad(path, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reads a value that must not be left out.
+    fn required<T, E: Display>(
+        &mut self,
+        path: &KeyPath,
+        text: Option<String>,
+        hint: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if text.is_none() {
+            self.findings.missing(path, hint);
+        }
+        self.optional(path, text, parse)
+    }
+
+    /// Reads each item of a list, or of a text with commas. `None` if the key was left out.
+    fn each<T, E: Display>(
+        &mut self,
+        path: &KeyPath,
+        texts: Option<RawTexts>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<(KeyPath, T)>> {
+        let items: Vec<Option<String>> = match texts? {
+            RawTexts::Many(items) => items,
+            RawTexts::One(text) if text.trim().is_empty() => Vec::new(),
+            RawTexts::One(text) => text
+                .split(',')
+                .map(|item| Some(item.trim().to_owned()))
+                .collect(),
+        };
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let path = path.index(index);
+            if let Some(value) = self.optional(&path, item, &parse) {
+                values.push((path, value));
+            }
+        }
+        Some(values)
+    }
+
+    fn bad(&mut self, path: &KeyPath, message: impl Into<String>) {
+        self.findings.problem(Code::BadValue, path, message);
+    }
+
+    fn timeouts(&mut self, raw: RawTimeouts) -> Timeouts {
+        let path = KeyPath::root().child("timeouts");
+        let default = Timeouts::default();
+        let mut read = |key: &str, text| self.optional(&path.child(key), text, values::deadline);
+        Timeouts {
+            connect: read("upstream_connect", raw.connect).unwrap_or(default.connect),
+            response: read("upstream_response", raw.response).unwrap_or(default.response),
+            idle: read("upstream_idle", raw.idle).unwrap_or(default.idle),
+        }
+    }
+
+    fn log(&mut self, raw: RawLog) -> LogSettings {
+        let path = KeyPath::root().child("log");
+        let default = LogSettings::default();
+        let level = self.optional(&path.child("level"), raw.level, |text| {
+            values::one_of(
+                text,
+                &[
+                    ("error", LogLevel::Error),
+                    ("warn", LogLevel::Warn),
+                    ("info", LogLevel::Info),
+                    ("debug", LogLevel::Debug),
+                    ("trace", LogLevel::Trace),
+                ],
+            )
+        });
+        let format = self.optional(&path.child("format"), raw.format, |text| {
+            values::one_of(
+                text,
+                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
+            )
+        });
+        let access = self.optional(&path.child("access"), raw.access, values::boolean);
+        LogSettings {
+            level: level.unwrap_or(default.level),
+            format: format.unwrap_or(default.format),
+            access: access.unwrap_or(default.access),
+        }
+    }
+}

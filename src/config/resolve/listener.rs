@@ -1,0 +1,164 @@
+//! What the outside sees: the public URL, sockets, TLS, trusted proxies, the endpoints' prefix.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Resolver;
+use super::secret::FileFault;
+use super::secret::inspect;
+use super::values;
+use crate::config::place::KeyPath;
+use crate::config::problem::Code;
+use crate::config::problem::Risk;
+use crate::config::raw::RawTexts;
+use crate::config::raw::RawTls;
+use crate::gateway::route::PathPrefix;
+use crate::http::Origin;
+use crate::http::Scheme;
+use crate::net::settings::Tls;
+use crate::net::settings::TrustedProxies;
+
+impl Resolver<'_> {
+    pub(super) fn public_url(&mut self, text: Option<String>) -> Option<Origin> {
+        let path = KeyPath::root().child("public_url");
+        let hint = "what browsers type, such as https://tool.example.com";
+        let origin = self.required(&path, text, hint, secure_origin)?;
+        if origin.scheme() == Scheme::Http {
+            self.findings
+                .warn(
+                    Risk::PlainHttp,
+                    &path,
+                    "plain http: cookies are sent without Secure",
+                )
+                .hint("for development only");
+        }
+        Some(origin)
+    }
+
+    pub(super) fn listeners(
+        &mut self,
+        listen: Option<String>,
+        admin_listen: Option<String>,
+    ) -> (SocketAddr, SocketAddr) {
+        let public_path = KeyPath::root().child("listen");
+        let admin_path = KeyPath::root().child("admin_listen");
+        let public = self.optional(&public_path, listen, values::address);
+        let admin = self.optional(&admin_path, admin_listen, values::address);
+        let public = public.unwrap_or(DEFAULT_LISTEN);
+        let admin = admin.unwrap_or(DEFAULT_ADMIN_LISTEN);
+        let blamed = self.findings.blames(&public_path) || self.findings.blames(&admin_path);
+        if !blamed && collide(public, admin) {
+            self.bad(&admin_path, "must not be where listen already is");
+        }
+        (public, admin)
+    }
+
+    pub(super) fn tls(&mut self, raw: Option<RawTls>) -> Option<Tls> {
+        let path = KeyPath::root().child("tls");
+        let files = match raw? {
+            RawTls::Name(name) if name == "self_signed" => return Some(Tls::SelfSigned),
+            RawTls::Name(_) => {
+                self.bad(
+                    &path,
+                    "must be self_signed or { certificate_file, key_file }",
+                );
+                return None;
+            }
+            RawTls::Files(files) => files,
+        };
+        let certificate = self.tls_file(&path.child("certificate_file"), files.certificate_file);
+        let key_path = path.child("key_file");
+        let key = self.tls_file(&key_path, files.key_file);
+        if let Some((_, true)) = key {
+            self.readable_by_others(&key_path);
+        }
+        Some(Tls::Files {
+            certificate: certificate?.0,
+            key: key?.0,
+        })
+    }
+
+    /// A file that has to be there, and whether everybody may read it.
+    fn tls_file(&mut self, path: &KeyPath, text: Option<String>) -> Option<(PathBuf, bool)> {
+        if text.is_none() {
+            self.findings.missing(path, "a PEM file");
+        }
+        let file = self.base.join(text?);
+        match inspect(&file) {
+            Ok(by_others) => Some((file, by_others)),
+            Err(fault) => {
+                self.unreadable(path, &fault);
+                None
+            }
+        }
+    }
+
+    pub(super) fn unreadable(&mut self, path: &KeyPath, fault: &FileFault) {
+        let base = self.base.display();
+        self.findings
+            .problem(Code::SecretUnreadable, path, fault.to_string())
+            .hint(format!(
+                "relative paths start at the configuration file's directory, {base}"
+            ));
+    }
+
+    pub(super) fn readable_by_others(&mut self, path: &KeyPath) {
+        let message = "every user of this machine may read the file";
+        self.findings
+            .warn(Risk::ReadableByOthers, path, message)
+            .hint("chmod o-rwx, or mode 0440 in a Kubernetes volume");
+    }
+
+    pub(super) fn trusted_proxies(&mut self, raw: Option<RawTexts>) -> TrustedProxies {
+        let path = KeyPath::root().child("trusted_proxies");
+        let networks = self.each(&path, raw, values::network).unwrap_or_default();
+        for (path, network) in &networks {
+            if network.prefix_len() == 0 {
+                self.findings
+                    .warn(
+                        Risk::TrustsEverybody,
+                        path,
+                        "every peer may say X-Forwarded-*",
+                    )
+                    .hint("name the networks of your proxies");
+            }
+        }
+        TrustedProxies(networks.into_iter().map(|(_, network)| network).collect())
+    }
+
+    /// Always ends in `/`, so that endpoints can be appended.
+    pub(super) fn endpoint_prefix(&mut self, text: Option<String>) -> Option<PathPrefix> {
+        let path = KeyPath::root().child("endpoint_prefix");
+        let mut text = text.unwrap_or_else(|| "/oauth2/".to_owned());
+        if !text.ends_with('/') {
+            text.push('/');
+        }
+        let prefix = self.optional(&path, Some(text), PathPrefix::parse)?;
+        if prefix.as_str() == "/" {
+            self.bad(&path, "must leave room for routes, such as /oauth2/");
+            return None;
+        }
+        Some(prefix)
+    }
+}
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
+
+/// An origin that may be reached without TLS on this machine only.
+pub(super) fn secure_origin(text: &str) -> Result<Origin, String> {
+    let origin = Origin::parse(text).map_err(|error| error.to_string())?;
+    if origin.scheme() == Scheme::Http && !origin.is_loopback() {
+        return Err("must be https; plain http is for loopback only".to_owned());
+    }
+    Ok(origin)
+}
+
+/// Whether both cannot be bound at once. Port 0 is a new port each time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let overlap = a == b || a.is_unspecified() || b.is_unspecified();
+    one.port() == other.port() && one.port() != 0 && overlap
+}

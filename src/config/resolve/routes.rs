@@ -1,0 +1,216 @@
+//! The list `routes`.
+
+use super::Resolver;
+use super::values;
+use crate::config::place::KeyPath;
+use crate::config::problem::Code;
+use crate::config::problem::Risk;
+use crate::config::raw::RawRoute;
+use crate::gateway::Route;
+use crate::gateway::route::Access;
+use crate::gateway::route::Destination;
+use crate::gateway::route::PathPrefix;
+use crate::gateway::route::Token;
+use crate::http::Origin;
+use crate::http::Scheme;
+use crate::http::origin::OriginError;
+
+impl Resolver<'_> {
+    pub(super) fn routes(
+        &mut self,
+        raw: Option<Vec<Option<RawRoute>>>,
+        endpoints: Option<&PathPrefix>,
+    ) -> Vec<Route> {
+        let list = KeyPath::root().child("routes");
+        let hint = "such as { path: /, to: http://127.0.0.1:3000 }";
+        let given = raw.is_some();
+        let items = raw.unwrap_or_default();
+        if !given {
+            self.findings.missing(&list, hint);
+        } else if items.is_empty() {
+            self.findings
+                .problem(Code::BadValue, &list, "must hold at least one route")
+                .hint(hint);
+        }
+        let mut paths: Vec<(KeyPath, PathPrefix)> = Vec::with_capacity(items.len());
+        let mut routes = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let Some(mut raw) = item else { continue };
+            let entry = list.index(index);
+            let prefix = self.prefix(&entry.child("path"), raw.path.take(), endpoints, &paths);
+            if let Some(prefix) = &prefix {
+                paths.push((entry.child("path"), prefix.clone()));
+            }
+            routes.extend(self.route(&entry, raw, prefix));
+        }
+        routes
+    }
+
+    fn prefix(
+        &mut self,
+        path: &KeyPath,
+        text: Option<String>,
+        endpoints: Option<&PathPrefix>,
+        known: &[(KeyPath, PathPrefix)],
+    ) -> Option<PathPrefix> {
+        let prefix = self.required(path, text, "such as / or /assets/", PathPrefix::parse)?;
+        if endpoints.is_some_and(|endpoints| under(&prefix, endpoints)) {
+            self.findings
+                .problem(
+                    Code::BadValue,
+                    path,
+                    "lies where the gateway's own endpoints are",
+                )
+                .hint("choose another path, or move the endpoints with endpoint_prefix");
+        }
+        if let Some((first, _)) = known.iter().find(|(_, other)| *other == prefix) {
+            let message = format!("is the same path as {first}");
+            self.bad(path, message);
+        }
+        Some(prefix)
+    }
+
+    fn route(
+        &mut self,
+        entry: &KeyPath,
+        raw: RawRoute,
+        prefix: Option<PathPrefix>,
+    ) -> Option<Route> {
+        let access = self.access(&entry.child("access"), raw.access);
+        let token = self.optional(&entry.child("token"), raw.token, |text| {
+            values::one_of(text, &[("none", Token::None), ("bearer", Token::Bearer)])
+        });
+        let strip_prefix = self.optional(
+            &entry.child("strip_prefix"),
+            raw.strip_prefix,
+            values::boolean,
+        );
+        let to = self.destination(&entry.child("to"), raw.to)?;
+        match &to {
+            Destination::Rest => self.rest(entry, access, token, strip_prefix),
+            Destination::Tool(tool) => self.tool(entry, tool, access, token),
+        }
+        let rest = to == Destination::Rest;
+        let implied = if rest { Token::Bearer } else { Token::None };
+        Some(Route {
+            prefix: prefix?,
+            to,
+            access: access.unwrap_or(Access::SignedIn),
+            token: token.unwrap_or(implied),
+            strip_prefix: strip_prefix.unwrap_or(rest),
+        })
+    }
+
+    fn access(&mut self, path: &KeyPath, text: Option<String>) -> Option<Access> {
+        if text.as_deref() == Some("journey_builder") {
+            self.later(path, "journey_builder");
+            return None;
+        }
+        let choices = [
+            ("signed_in", Access::SignedIn),
+            ("optional", Access::Optional),
+            ("public", Access::Public),
+        ];
+        self.optional(path, text, |text| values::one_of(text, &choices))
+    }
+
+    fn destination(&mut self, path: &KeyPath, text: Option<String>) -> Option<Destination> {
+        let hint = "rest, or the tool's address such as http://127.0.0.1:3000";
+        let Some(text) = text else {
+            self.findings.missing(path, hint);
+            return None;
+        };
+        let error = match text.as_str() {
+            "rest" => return Some(Destination::Rest),
+            "soap" => {
+                self.later(path, "soap");
+                return None;
+            }
+            url => match Origin::parse(url) {
+                Ok(origin) => return Some(Destination::Tool(origin)),
+                Err(error) => error,
+            },
+        };
+        let (message, hint) = match error {
+            OriginError::Scheme => (
+                "must be rest, or start with http:// or https://".to_owned(),
+                hint,
+            ),
+            OriginError::NotBare => (
+                error.to_string(),
+                "the request's own path is kept; strip_prefix takes the route's path off",
+            ),
+            _ => (error.to_string(), hint),
+        };
+        self.findings
+            .problem(Code::BadValue, path, message)
+            .hint(hint);
+        None
+    }
+
+    fn later(&mut self, path: &KeyPath, what: &str) {
+        let message = format!("{what} is not in this version; it comes later");
+        self.findings.problem(Code::NotInThisVersion, path, message);
+    }
+
+    /// The tenant's API is reached with the person's token or not at all.
+    fn rest(
+        &mut self,
+        entry: &KeyPath,
+        access: Option<Access>,
+        token: Option<Token>,
+        strip_prefix: Option<bool>,
+    ) {
+        let refused = [
+            (
+                matches!(access, Some(Access::Public | Access::Optional)),
+                "access",
+                "a rest route needs a signed-in person",
+            ),
+            (
+                token == Some(Token::None),
+                "token",
+                "a rest route always carries the token",
+            ),
+            (
+                strip_prefix == Some(false),
+                "strip_prefix",
+                "a rest route always takes its path off",
+            ),
+        ];
+        for (_, key, message) in refused.into_iter().filter(|(given, ..)| *given) {
+            self.findings
+                .problem(Code::BadValue, &entry.child(key), message)
+                .hint("leave the key out");
+        }
+    }
+
+    fn tool(
+        &mut self,
+        entry: &KeyPath,
+        tool: &Origin,
+        access: Option<Access>,
+        token: Option<Token>,
+    ) {
+        if token != Some(Token::Bearer) {
+            return;
+        }
+        let path = entry.child("token");
+        if access == Some(Access::Public) {
+            self.findings
+                .problem(Code::BadValue, &path, "a public route has no token to give")
+                .hint("set access: signed_in or optional, or leave token out");
+        } else if tool.scheme() == Scheme::Http && !tool.is_loopback() {
+            let message = "the token crosses the network unencrypted";
+            self.findings
+                .warn(Risk::TokenInPlainText, &path, message)
+                .hint("use https, or run the tool beside the gateway");
+        }
+    }
+}
+
+/// Whether endpoints would take a route's requests away, with or without the last slash.
+fn under(prefix: &PathPrefix, endpoints: &PathPrefix) -> bool {
+    let bare = |prefix: &PathPrefix| prefix.as_str().trim_end_matches('/').to_owned();
+    bare(prefix) == bare(endpoints) || endpoints.strip(prefix.as_str()).is_some()
+}

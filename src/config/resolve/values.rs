@@ -1,0 +1,167 @@
+//! Values that have no domain type with a reader of its own.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::oauth::provider::BusinessUnit;
+
+/// `true` or `false` and nothing that YAML once took for them.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    one_of(text, &[("true", true), ("false", false)])
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("must be one of: {}", names.join(", "))
+    })
+}
+
+pub(super) fn workers(text: &str) -> Result<NonZeroUsize, &'static str> {
+    let workers = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    workers
+        .filter(|&number| number <= MAX_WORKERS)
+        .and_then(NonZeroUsize::new)
+        .ok_or("must be a whole number from 1 to 1024")
+}
+
+pub(super) fn business_unit(text: &str) -> Result<BusinessUnit, &'static str> {
+    whole_number(text)
+        .and_then(NonZeroU64::new)
+        .map(BusinessUnit)
+        .ok_or("must be a MID: a whole number such as 7281698")
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8443")
+}
+
+/// A network, or a single address.
+pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    let network = single.or_else(|_| text.parse::<IpNet>());
+    let network = network.map_err(|_| "must be a network such as 10.0.0.0/8, or an IP address")?;
+    // Peers are compared in their IPv4 form, so that such a network would match nobody.
+    let mapped =
+        |net: ipnet::Ipv6Net| net.prefix_len() >= 96 && net.network().to_ipv4_mapped().is_some();
+    match network {
+        IpNet::V6(net) if mapped(net) => Err("must be written as an IPv4 network"),
+        _ => Ok(network),
+    }
+}
+
+/// How long a session may last.
+pub(super) fn span(text: &str) -> Result<Duration, &'static str> {
+    duration(text)
+        .filter(|&span| span >= Duration::from_secs(1))
+        .ok_or("must be a duration of at least 1s, such as 90s, 12h or 1h 30m")
+}
+
+/// How long to wait for something.
+pub(super) fn deadline(text: &str) -> Result<Duration, &'static str> {
+    let range = Duration::from_millis(1)..=LONGEST_DEADLINE;
+    duration(text)
+        .filter(|span| range.contains(span))
+        .ok_or("must be a duration from 1ms to 24h, such as 5s")
+}
+
+const MAX_WORKERS: usize = 1024;
+const LONGEST_DEADLINE: Duration = Duration::from_hours(24);
+
+fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
+}
+
+/// Digits only: no sign, no leading zero that might be meant as octal.
+fn whole_number(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    if plain { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits() {
+        for text in [
+            "", "0", "007", "+1", "-1", "1.0", "1e3", " 1", "1_000", "0x10", "1025",
+        ] {
+            assert!(workers(text).is_err(), "{text}");
+        }
+        for (text, number) in [("1", 1), ("1024", 1024)] {
+            assert_eq!(workers(text).map(NonZeroUsize::get), Ok(number));
+        }
+        assert!(business_unit("18446744073709551616").is_err());
+        assert_eq!(
+            business_unit("7281698").map(|unit| unit.0.get()),
+            Ok(7_281_698)
+        );
+    }
+
+    #[test]
+    fn only_two_words_are_booleans() {
+        assert_eq!(boolean("true"), Ok(true));
+        for text in ["", "True", "yes", "on", "1", "off"] {
+            assert_eq!(
+                boolean(text),
+                Err("must be one of: true, false".to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(span("1h 30m"), Ok(Duration::from_mins(90)));
+        for text in [
+            "",
+            "12",
+            "0",
+            "0s",
+            "999ms",
+            "-1s",
+            "1 fortnight",
+            "99999999999999999999y",
+        ] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        assert_eq!(deadline("50ms"), Ok(Duration::from_millis(50)));
+        for text in ["0", "10us", "25h"] {
+            assert!(deadline(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_can_match_somebody() {
+        for (text, shown) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("::1", "::1/128"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(
+                network(text).map(|net| net.to_string()).as_deref(),
+                Ok(shown)
+            );
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0",
+            "tool",
+            "::ffff:10.0.0.0/104",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What the browser may know about its session. Never a token (CVE-2024-39315).
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::worker::Worker;
+use crate::http::pages;
+use crate::http::pages::Account;
+use crate::http::reply;
+use crate::http::reply::Reply;
+use crate::session::Session;
+use crate::time::UnixTime;
+
+impl Worker {
+    /// `GET /oauth2/userinfo`.
+    pub(super) fn userinfo(&self, session: &Session) -> Reply {
+        reply::json(&describe(session, self.gateway.clock.now()))
+    }
+
+    /// `GET /oauth2/`.
+    pub(super) fn account(&self, session: &Session) -> Reply {
+        let person = &session.person;
+        let number = |id: Option<u64>| id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+        let mut facts = vec![
+            (
+                "User",
+                person
+                    .preferred_username
+                    .clone()
+                    .unwrap_or_else(|| person.sub.clone()),
+            ),
+            ("Enterprise", number(person.enterprise)),
+            ("Business unit", number(person.business_unit)),
+            ("Signed in until", readable(session.ends_at)),
+        ];
+        if let Some(email) = &person.email {
+            facts.insert(1, ("E-mail", email.clone()));
+        }
+        let name = person.name.as_deref().unwrap_or(&person.sub);
+        pages::account(&Account::new(
+            name,
+            &facts,
+            &self.gateway.site.path("sign_out"),
+        ))
+    }
+}
+
+fn describe(session: &Session, now: UnixTime) -> Value {
+    let person = &session.person;
+    let ends = session.ends_at.min(session.idle_until);
+    json!({
+        "user": {
+            "sub": person.sub,
+            "name": person.name,
+            "email": person.email,
+            "preferred_username": person.preferred_username,
+        },
+        "organization": { "enterprise_id": person.enterprise, "member_id": person.business_unit },
+        "business_unit": person.business_unit,
+        "scope": session.scope,
+        "expires_in": ends.since(now).as_secs(),
+        "session": {
+            "signed_in_at": session.signed_in_at.as_secs(),
+            "expires_at": session.ends_at.as_secs(),
+            "idle_expires_at": session.idle_until.as_secs(),
+        },
+        "token": {
+            "expires_at": session.tokens.expires_at.as_secs(),
+            "expires_in": session.tokens.expires_at.since(now).as_secs(),
+        },
+    })
+}
+
+/// `2026-11-23 22:00 UTC`.
+fn readable(at: UnixTime) -> String {
+    let text = at.to_rfc3339();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{date} {} UTC", time.get(..5).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::model::tests::session;
+
+    #[test]
+    fn no_token_is_told() {
+        let text = describe(
+            &session("hunter2", UnixTime::from_millis(5_000)),
+            UnixTime::from_millis(6_000),
+        )
+        .to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("\"expires_in\":3599"), "{text}");
+    }
+
+    #[test]
+    fn times_are_readable() {
+        assert_eq!(readable(UnixTime::from_millis(0)), "1970-01-01 00:00 UTC");
+    }
+}

@@ -1,0 +1,306 @@
+//! Ending a sign-in: the callback is checked, its code exchanged, the person read, the session set.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use http::request::Parts;
+
+use super::Gateway;
+use super::loop_breaker;
+use super::pipeline::Lookup;
+use super::record::Record;
+use super::worker::Worker;
+use crate::crypto::secret::AuthorizationCode;
+use crate::crypto::secret::CodeVerifier;
+use crate::crypto::secret::RefreshToken;
+use crate::fault::Fault;
+use crate::http::ReturnPath;
+use crate::http::refusal::Audience;
+use crate::http::refusal::Refusal;
+use crate::http::reply;
+use crate::http::reply::Reply;
+use crate::oauth::callback::Callback;
+use crate::oauth::callback::check_tenant;
+use crate::oauth::endpoint::TokenError;
+use crate::oauth::transaction::State;
+use crate::session::model::Person;
+use crate::session::model::Session;
+use crate::session::model::SessionId;
+
+impl Worker {
+    /// `GET /oauth2/callback`.
+    pub(super) async fn callback(&self, parts: &Parts, record: &mut Record) -> Reply {
+        let query = parts.uri.query().unwrap_or_default();
+        let outcome = match Callback::parse(query) {
+            Ok(Callback::Granted {
+                code,
+                state,
+                tssd,
+                iss: _,
+            }) => {
+                let tenant = check_tenant(tssd.as_ref(), &self.gateway.provider.subdomain);
+                match tenant {
+                    Ok(()) => self.granted(code, &state, parts, record.client()).await,
+                    Err(error) => Err(Failed {
+                        fault: error.fault(),
+                        state: Some(state),
+                    }),
+                }
+            }
+            Ok(Callback::Refused {
+                error,
+                state,
+                description,
+            }) => {
+                tracing::info!(
+                    event = "sign_in.refused",
+                    ?error,
+                    description,
+                    request_id = record.id().as_str(),
+                    "The provider refused a sign-in."
+                );
+                // Only an answer to a question of this browser's is worth a page of its own.
+                let ours = state
+                    .as_ref()
+                    .is_some_and(|state| self.transaction(state, &parts.headers).is_some());
+                Err(Failed {
+                    fault: if ours {
+                        error.fault()
+                    } else {
+                        Fault::ForeignCallback
+                    },
+                    state,
+                })
+            }
+            Err(error) => Err(Failed {
+                fault: error.fault(),
+                state: None,
+            }),
+        };
+        outcome.unwrap_or_else(|failed| self.failed(failed, parts, record))
+    }
+
+    async fn granted(
+        &self,
+        code: AuthorizationCode,
+        state: &State,
+        parts: &Parts,
+        client: IpAddr,
+    ) -> Result<Reply, Failed> {
+        let gateway = &self.gateway;
+        let failed = |fault| Failed {
+            fault,
+            state: State::parse(&state.to_text()).ok(),
+        };
+        let transaction = self
+            .transaction(state, &parts.headers)
+            .ok_or_else(|| failed(Fault::ForeignCallback))?;
+        let claim = state.cookie_suffix();
+        if !gateway.used_states.claim(&claim, gateway.clock.now()) {
+            return Err(failed(Fault::CodeRefused));
+        }
+        let session = self.exchange(code, transaction.verifier).await.map_err(|error| {
+            tracing::warn!(event = "sign_in.failed", %error, code = error.fault().code(), "Sign-in failed.");
+            if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
+                // The code may still be good: loading the callback again is another try.
+                gateway.used_states.release(&claim);
+                return Failed { fault: error.fault(), state: None };
+            }
+            failed(error.fault())
+        })?;
+        let now = gateway.clock.now();
+        let sealed = gateway.store.seal(&session, now).map_err(|error| {
+            let length = |text: Option<&str>| text.map_or(0, str::len);
+            tracing::error!(
+                event = "sign_in.failed",
+                %error,
+                access_token = session.tokens.access.expose().len(),
+                refresh_token = length(session.tokens.refresh.as_ref().map(RefreshToken::expose)),
+                scope = length(session.scope.as_deref()),
+                name = length(session.person.name.as_deref()),
+                "The session does not fit the cookies; these are the lengths of its parts."
+            );
+            failed(Fault::SessionTooLarge)
+        })?;
+        tracing::info!(event = "sign_in.finished", session = %session.id, user = session.person.sub, "Signed in.");
+        let mut lines = sealed.lines(&gateway.store, &parts.headers);
+        lines.extend(self.count_sign_in(transaction.attempts));
+        let agent = loop_breaker::agent(&parts.headers);
+        gateway.arrivals.arrived(
+            client,
+            agent,
+            transaction.return_path.as_str(),
+            session.id,
+            now,
+        );
+        self.arrive(&transaction.return_path, lines, state)
+            .ok_or_else(|| failed(Fault::Internal))
+    }
+
+    /// To the page that was asked for, with no code in the address (RFC 9700 §4.2), leaving the
+    /// attempt's cookie behind.
+    fn arrive(
+        &self,
+        to: &ReturnPath,
+        lines: Vec<http::HeaderValue>,
+        state: &State,
+    ) -> Option<Reply> {
+        let mut reply = reply::redirect(StatusCode::SEE_OTHER, to.as_str())?;
+        for line in lines {
+            reply.headers_mut().append(header::SET_COOKIE, line);
+        }
+        let spent = self.gateway.site.names().clear(&self.login_cookie(state));
+        reply.headers_mut().append(header::SET_COOKIE, spent);
+        Some(reply)
+    }
+
+    fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
+        let Failed { fault, state } = failed;
+        let stale = matches!(fault, Fault::ForeignCallback | Fault::CodeRefused);
+        // The back button over a finished sign-in: whoever is signed in just goes on.
+        if stale
+            && matches!(
+                self.look_up(&parts.headers, self.gateway.clock.now()),
+                Lookup::Live(_)
+            )
+        {
+            let past = state
+                .as_ref()
+                .and_then(|state| self.past_transaction(state, &parts.headers));
+            let to = past.map_or_else(ReturnPath::root, |past| past.return_path);
+            return reply::redirect(StatusCode::SEE_OTHER, to.as_str())
+                .unwrap_or_else(|| reply::empty(StatusCode::OK));
+        }
+        // Cookies with `Secure` never come over http: then no sign-in can be found.
+        let fault = if fault == Fault::ForeignCallback && self.came_by_http(parts) {
+            Fault::InsecureFront
+        } else {
+            fault
+        };
+        record.refused(fault);
+        let login_url = Some(self.gateway.site.login_url("/"));
+        let refusal = Refusal {
+            login_url,
+            retry_after: retry_after(fault),
+            ..fault.into()
+        };
+        let mut reply = refusal.reply(
+            Audience::of(&parts.method, &parts.headers),
+            record.id().as_str(),
+        );
+        if let Some(state) = state.filter(|state| self.has_cookie(state, &parts.headers)) {
+            let spent = self.gateway.site.names().clear(&self.login_cookie(&state));
+            reply.headers_mut().append(header::SET_COOKIE, spent);
+        }
+        reply
+    }
+
+    fn came_by_http(&self, parts: &Parts) -> bool {
+        let says = |name: &str, value: &[u8]| {
+            parts
+                .headers
+                .get(name)
+                .is_some_and(|field| field.as_bytes() == value)
+        };
+        self.gateway.site.is_https() && says("x-forwarded-proto", b"http")
+    }
+
+    fn has_cookie(&self, state: &State, headers: &HeaderMap) -> bool {
+        let name = self.login_cookie(state);
+        crate::http::cookies::crumbs(headers).any(|crumb| crumb.name == name.as_bytes())
+    }
+
+    /// Runs where no client can cancel it: a code is good for one use.
+    async fn exchange(
+        &self,
+        code: AuthorizationCode,
+        verifier: Option<CodeVerifier>,
+    ) -> Result<Session, SignInError> {
+        let gateway = Arc::clone(&self.gateway);
+        let work = async move { sign_in(&gateway, code, verifier).await };
+        let task = self.gateway.tasks.spawn_on(work, &self.gateway.control);
+        task.await.unwrap_or(Err(SignInError::Defect))
+    }
+}
+
+/// Exchanges the code, reads the person, makes a new session: a new id with every sign-in, whatever
+/// cookies came.
+async fn sign_in(
+    gateway: &Gateway,
+    code: AuthorizationCode,
+    verifier: Option<CodeVerifier>,
+) -> Result<Session, SignInError> {
+    let granted = gateway.endpoint.exchange(code, verifier).await?;
+    let identity = gateway.endpoint.userinfo(&granted.tokens.access).await?;
+    let now = gateway.clock.now();
+    let policy = gateway.store.policy;
+    if let (Some(asked), Some(given)) = (&gateway.provider.scope, &granted.scope) {
+        let missing: Vec<_> = asked
+            .as_str()
+            .split(' ')
+            .filter(|scope| !given.split(' ').any(|given| given == *scope))
+            .collect();
+        if !missing.is_empty() {
+            tracing::warn!(
+                event = "sign_in.scope",
+                ?missing,
+                "The provider granted less than was asked for."
+            );
+        }
+    }
+    Ok(Session {
+        id: SessionId::generate(gateway.entropy.as_ref()),
+        tokens: granted.tokens,
+        rest: granted.rest.or(identity.rest),
+        soap: granted.soap.or(identity.soap),
+        scope: granted.scope.filter(|scope| scope.len() <= MAX_SCOPE),
+        person: Person {
+            sub: identity.sub,
+            name: identity.name,
+            email: identity.email,
+            preferred_username: identity.preferred_username,
+            enterprise: identity.enterprise,
+            business_unit: identity.business_unit,
+        },
+        signed_in_at: now,
+        ends_at: now.plus(policy.lifetime),
+        idle_until: now.plus(policy.idle_timeout),
+    })
+}
+
+fn retry_after(fault: Fault) -> Option<u64> {
+    (fault == Fault::ProviderUnavailable).then_some(Duration::from_secs(5).as_secs())
+}
+
+/// A callback that leads nowhere, and the attempt it ends, if it does.
+struct Failed {
+    fault: Fault,
+    state: Option<State>,
+}
+
+/// Why a code did not become a session.
+#[derive(Debug, thiserror::Error)]
+enum SignInError {
+    /// The provider's answer.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The task ended without a result.
+    #[error("the sign-in task broke off")]
+    Defect,
+}
+
+impl SignInError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Token(error) => error.fault(),
+            Self::Defect => Fault::Internal,
+        }
+    }
+}
+
+/// A scope longer than this is not carried in the cookie: all scopes of a package are 1.5 KB.
+const MAX_SCOPE: usize = 512;

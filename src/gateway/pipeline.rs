@@ -1,0 +1,440 @@
+//! One request, from its head to its record. The steps stand in the order in which they happen.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Response;
+use http::StatusCode;
+use http::Version;
+use http::header;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use super::body::AnswerBody;
+use super::cross_site;
+use super::loop_breaker::MAX_FRUITLESS;
+use super::record::Record;
+use super::route::Access;
+use super::route::Route;
+use super::router::Served;
+use super::sign_in;
+use super::stages::X_REQUEST_ID;
+use super::worker::Worker;
+use crate::fault::Fault;
+use crate::http::ReturnPath;
+use crate::http::Target;
+use crate::http::pages;
+use crate::http::refusal::Audience;
+use crate::http::refusal::Refusal;
+use crate::http::reply::Reply;
+use crate::net::Handler;
+use crate::net::InHand;
+use crate::net::Peer;
+use crate::net::client::Client;
+use crate::session::Freshness;
+use crate::session::Live;
+use crate::session::Outcome;
+use crate::session::Presented;
+use crate::session::refresh::Renewed;
+use crate::session::refresh::Waiting;
+use crate::time::UnixTime;
+
+impl Handler for Worker {
+    type Body = AnswerBody;
+
+    async fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+        in_hand: InHand,
+    ) -> Response<AnswerBody> {
+        let (parts, body) = request.into_parts();
+        let client = Client::of(peer, &parts.headers, &self.gateway.trusted);
+        let id = self.ids.identify(&parts.headers, client.vouched);
+        let clock = Arc::clone(&self.gateway.clock);
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let mut record = Record::begin(self.log.clone(), clock, id, client.address, method, uri);
+        let mut answer = match self.serve(&parts, body, &mut record).await {
+            Ok(answer) => answer,
+            Err(stop) => self.stop(stop, &parts, &mut record),
+        };
+        answer
+            .headers_mut()
+            .insert(X_REQUEST_ID, record.id().header().clone());
+        record.status(answer.status());
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            in_hand.becomes_tunnel();
+        }
+        answer.map(|body| body.ending(record, in_hand, &self.streams))
+    }
+}
+
+impl Worker {
+    async fn serve(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Result<Response<AnswerBody>, Stop> {
+        let gateway = &self.gateway;
+        // CONNECT and TRACE have no use behind a gateway and much abuse (RFC 9110 §9.3.6, §9.3.8).
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            let allow = Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            return Err(Refusal {
+                allow,
+                ..Fault::MethodNotAllowed.into()
+            }
+            .into());
+        }
+        // An authority in the target does not stand in for it (RFC 9112 §3.2).
+        if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
+            return Err(Fault::MalformedRequest.into());
+        }
+        gateway.site.admit(&parts.uri, &parts.headers)?;
+        let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
+        match gateway.router.find(&target, &gateway.site)? {
+            Served::Own(name) => {
+                record.routed(gateway.site.prefix());
+                Ok(self
+                    .own(name, parts, body, record)
+                    .await?
+                    .map(AnswerBody::from))
+            }
+            Served::Route(route) => {
+                record.routed(&route.prefix);
+                self.proxy(route, &target, parts, body, record).await
+            }
+        }
+    }
+
+    /// The session of a request on `route`, fresh enough to be used; the cross-site check comes first,
+    /// since a forged request must not even refresh.
+    pub(super) async fn session(
+        &self,
+        route: &Route,
+        parts: &Parts,
+        websocket: bool,
+    ) -> Result<Option<Current>, Stop> {
+        if route.access == Access::Public {
+            return Ok(None);
+        }
+        let now = self.gateway.clock.now();
+        let live = match (self.look_up(&parts.headers, now), route.access) {
+            (Lookup::Live(live), _) => live,
+            (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
+            (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
+        };
+        if websocket {
+            cross_site::check_websocket(&parts.headers, &self.gateway.site)?;
+        } else {
+            cross_site::check(&parts.method, &parts.headers, &self.gateway.site)?;
+        }
+        match self.fresh(live, now).await {
+            Err(Stop::SignIn) if route.access == Access::Optional => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Opens the session that a request presents. Whatever is wrong with it, it is no session.
+    pub(super) fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+        let found = self.open_presented(headers, now);
+        if let Lookup::Live(live) = &found
+            && live.is_first_use()
+        {
+            self.gateway.arrivals.used(live.session.id);
+        }
+        found
+    }
+
+    fn open_presented(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+        let store = &self.gateway.store;
+        let sealed = match Presented::of(headers, &store.names) {
+            Presented::Nothing => return Lookup::NotPresented,
+            Presented::Broken => return Lookup::Invalid,
+            Presented::Sealed(sealed) => sealed,
+        };
+        let revocations = &self.gateway.revocations;
+        let mut opened = self.opened.borrow_mut();
+        opened.keep_to(store.keys.generation());
+        if let Some(live) = opened.get(&sealed) {
+            if !live.session.is_over(now) && !revocations.revokes(&live.session) {
+                return Lookup::Live(live);
+            }
+            opened.remove(&sealed);
+            return Lookup::Invalid;
+        }
+        let session = store.open(&sealed, now);
+        let Some(session) = session.filter(|session| !revocations.revokes(session)) else {
+            return Lookup::Invalid;
+        };
+        let mut live = Live::new(Arc::new(session));
+        live.retired = store.keys.is_retired(&sealed);
+        let live = Arc::new(live);
+        opened.insert(&sealed, Arc::clone(&live));
+        Lookup::Live(live)
+    }
+
+    /// Renews the session where that is due. Only a request whose token is dead has to wait before it
+    /// is forwarded.
+    pub(super) async fn fresh(&self, live: Arc<Live>, now: UnixTime) -> Result<Current, Stop> {
+        let mut current = Current {
+            live,
+            renewed: None,
+            renewing: None,
+        };
+        // A late request may hold a cookie that is several refreshes old; each step leads to a newer one.
+        for _ in 0..MAX_STEPS {
+            let session = &current.live.session;
+            let freshness = Freshness::of(&session.tokens, now, session.id.spread());
+            if freshness == Freshness::Fresh {
+                break;
+            }
+            let Some(waiting) = self.gateway.refresher.join(session) else {
+                // Without a refresh token a session lasts as long as its access token.
+                if freshness == Freshness::Due {
+                    break;
+                }
+                return Err(Stop::SignIn);
+            };
+            let outcome = if freshness == Freshness::Due {
+                current.renewing = Some(waiting.clone()).filter(Waiting::leads);
+                waiting.now()
+            } else {
+                waiting.wait().await
+            };
+            match (outcome, freshness) {
+                (Some(Outcome::Renewed(renewed)), _) => {
+                    current = Current {
+                        live: Arc::clone(&renewed.live),
+                        renewed: Some(renewed),
+                        renewing: None,
+                    };
+                }
+                (Some(Outcome::Ended(_)), _) => return Err(Stop::SignIn),
+                (_, Freshness::Due | Freshness::Fresh) => break,
+                (outcome, Freshness::Dead) => {
+                    let wait = match outcome {
+                        Some(Outcome::Unavailable { retry_after, .. }) => retry_after,
+                        _ => None,
+                    };
+                    let seconds = wait
+                        .map_or(RETRY_AFTER, |wait| wait.max(RETRY_AFTER))
+                        .as_secs();
+                    return Err(Refusal {
+                        retry_after: Some(seconds),
+                        ..Fault::RefreshUnavailable.into()
+                    }
+                    .into());
+                }
+            }
+        }
+        // While a request waits for its token, its session may be signed out.
+        if self.gateway.revocations.revokes(&current.live.session) {
+            return Err(Stop::SignIn);
+        }
+        Ok(current)
+    }
+
+    /// The cookies that an answer sets for the session: those of a refresh, or a newer idle limit.
+    pub(super) async fn session_lines(
+        &self,
+        current: &Current,
+        request: &HeaderMap,
+    ) -> Vec<HeaderValue> {
+        let store = &self.gateway.store;
+        // Signed out while the upstream was at work: that answer has cleared the cookies.
+        if self.gateway.revocations.revokes(&current.live.session) {
+            return Vec::new();
+        }
+        if let Some(renewed) = &current.renewed {
+            return renewed.cookies.lines(store, request);
+        }
+        // Mostly the refresh has ended while the request was answered.
+        if let Some(renewing) = current.renewing.clone()
+            && let Some(Outcome::Renewed(renewed)) = renewing.wait_briefly().await
+        {
+            return renewed.cookies.lines(store, request);
+        }
+        let now = self.gateway.clock.now();
+        let session = &current.live.session;
+        if !session.wants_touch(now, store.policy) && !current.live.retired {
+            return Vec::new();
+        }
+        // An old cookie written anew would bring a used refresh token back to life.
+        match self
+            .gateway
+            .refresher
+            .known(session)
+            .map(|known| known.now())
+        {
+            Some(Some(Outcome::Renewed(renewed))) => return renewed.cookies.lines(store, request),
+            Some(None) => return Vec::new(),
+            Some(Some(Outcome::Ended(_) | Outcome::Unavailable { .. })) | None => {}
+        }
+        let touched = session.touched(now, store.policy).ok();
+        let sealed = touched.and_then(|touched| store.seal(&touched, now).ok());
+        sealed.map_or_else(Vec::new, |sealed| sealed.lines(store, request))
+    }
+
+    /// Turns whatever stopped a request into its answer.
+    fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
+        let audience = Audience::of(&parts.method, &parts.headers);
+        let reply = match stop {
+            Stop::Refused(refusal, lines) => {
+                record.refused(refusal.fault);
+                let mut reply = refusal.reply(audience, record.id().as_str());
+                for line in lines {
+                    reply.headers_mut().append(header::SET_COOKIE, line);
+                }
+                reply
+            }
+            Stop::SignIn => self.sign_in_required(parts, audience, record),
+        };
+        self.finish(reply).map(AnswerBody::from)
+    }
+
+    fn sign_in_required(&self, parts: &Parts, audience: Audience, record: &mut Record) -> Reply {
+        let cleared = self.gateway.store.clear(&parts.headers);
+        record.refused(Fault::SignInRequired);
+        let mut reply = match (audience, &parts.method) {
+            (Audience::Person, &Method::GET | &Method::HEAD) => {
+                self.sign_in_from_page(parts, record)
+            }
+            // A redirect would turn the form into a GET, and lose it without a word.
+            (Audience::Person, _) => {
+                self.tell_to_sign_in(Fault::FormNotSent, parts, audience, record)
+            }
+            (Audience::Program, _) => {
+                self.tell_to_sign_in(Fault::SignInRequired, parts, audience, record)
+            }
+        };
+        for line in cleared {
+            reply.headers_mut().append(header::SET_COOKIE, line);
+        }
+        reply
+    }
+
+    /// A navigation goes to the provider at once, or by way of a page whose script tells the fragment.
+    fn sign_in_from_page(&self, parts: &Parts, record: &mut Record) -> Reply {
+        let path = sign_in::requested_path(parts);
+        if self.gateway.keep_fragment {
+            return pages::keep_fragment(&self.gateway.site.path("start"), path.as_str());
+        }
+        self.sign_in_again(parts, path, record)
+    }
+
+    /// Starts a sign-in, unless three in a row bore no fruit.
+    pub(super) fn sign_in_again(
+        &self,
+        parts: &Parts,
+        path: ReturnPath,
+        record: &mut Record,
+    ) -> Reply {
+        let attempts = self.fruitless_sign_ins(&parts.headers, record.client(), &path);
+        if attempts < MAX_FRUITLESS {
+            return self.start_sign_in(parts, path, attempts);
+        }
+        let fault = self.loop_cause(&parts.headers, self.gateway.clock.now());
+        tracing::warn!(
+            event = "sign_in.loop",
+            code = fault.code(),
+            request_id = record.id().as_str(),
+            "{}",
+            fault.title()
+        );
+        record.refused(fault);
+        let login_url = Some(self.gateway.site.login_url(path.as_str()));
+        let mut reply = Refusal {
+            login_url,
+            ..fault.into()
+        }
+        .reply(Audience::Person, record.id().as_str());
+        if let Some(line) = self.forget_sign_ins(&parts.headers) {
+            reply.headers_mut().append(header::SET_COOKIE, line);
+        }
+        reply
+    }
+
+    fn tell_to_sign_in(
+        &self,
+        fault: Fault,
+        parts: &Parts,
+        audience: Audience,
+        record: &Record,
+    ) -> Reply {
+        // The page that asked is where its user wants to come back to.
+        let page = self.gateway.site.own_referer(&parts.headers).unwrap_or("/");
+        let login_url = Some(self.gateway.site.login_url(page));
+        Refusal {
+            login_url,
+            ..fault.into()
+        }
+        .reply(audience, record.id().as_str())
+    }
+
+    /// Last touches to every answer of our own.
+    pub(super) fn finish(&self, mut reply: Reply) -> Reply {
+        if self.gateway.site.is_https() {
+            reply
+                .headers_mut()
+                .insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        reply
+    }
+}
+
+/// What a request's cookies say.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    /// Nothing.
+    NotPresented,
+    /// Something that is not, or no longer, a session.
+    Invalid,
+    /// A session.
+    Live(Arc<Live>),
+}
+
+/// A session in use by a request.
+#[derive(Debug)]
+pub(super) struct Current {
+    /// The session.
+    pub(super) live: Arc<Live>,
+    /// New cookies, if it was renewed.
+    pub(super) renewed: Option<Arc<Renewed>>,
+    /// The refresh that this request started and whose result it brings to the browser.
+    pub(super) renewing: Option<Waiting>,
+}
+
+/// Why a request gets no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// With this answer, which also sets these cookies.
+    Refused(Refusal, Vec<HeaderValue>),
+    /// Because nobody is signed in.
+    SignIn,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal, Vec::new())
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault.into(), Vec::new())
+    }
+}
+
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Refreshes followed from one late cookie.
+const MAX_STEPS: usize = 4;
+
+/// When to try again after a refresh that did not work.
+const RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -1,0 +1,358 @@
+//! Forwarding: session, sanitize, authorize, send, and what comes back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Response;
+use http::StatusCode;
+use http::Version;
+use http::header;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use super::body::AnswerBody;
+use super::pipeline::Current;
+use super::pipeline::Stop;
+use super::record::Record;
+use super::route::Access;
+use super::route::Destination;
+use super::route::Route;
+use super::stages::Authorized;
+use super::stages::Provenance;
+use super::stages::Sanitized;
+use super::tunnel;
+use super::worker::Worker;
+use crate::fault::Fault;
+use crate::http::Origin;
+use crate::http::Target;
+use crate::http::body;
+use crate::http::cookies;
+use crate::http::headers;
+use crate::session::Live;
+use crate::session::Outcome;
+use crate::upstream::RequestBody;
+use crate::upstream::ResponseBody;
+use crate::upstream::Transit;
+
+/// One request on its way through a route.
+struct Passage<'a> {
+    worker: &'a Worker,
+    route: &'a Route,
+    target: &'a Target<'a>,
+    parts: &'a Parts,
+    websocket: bool,
+    provenance: Provenance<'a>,
+}
+
+impl Worker {
+    /// Serves a request that a route claims.
+    pub(super) async fn proxy(
+        &self,
+        route: &Route,
+        target: &Target<'_>,
+        parts: &Parts,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Result<Response<AnswerBody>, Stop> {
+        let websocket = tunnel::is_handshake(parts)? && matches!(route.to, Destination::Tool(_));
+        let mut current = self.session(route, parts, websocket).await?;
+        if let Some(current) = &current {
+            record.identified(&current.live);
+        }
+        let id = record.id().clone();
+        let provenance = Provenance {
+            client: record.client(),
+            id: &id,
+            site: &self.gateway.site,
+        };
+        let passage = Passage {
+            worker: self,
+            route,
+            target,
+            parts,
+            websocket,
+            provenance,
+        };
+        // A tenant's API may refuse a token that looked good: then the body is needed again.
+        let keep = route.to == Destination::Rest;
+        let body = if websocket {
+            RequestBody::Empty
+        } else {
+            RequestBody::streaming(body, keep)
+        };
+        let transit = body.transit();
+        record.asked();
+        let answer = passage.send(current.as_ref(), body).await;
+        record.answered();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(fault) => {
+                return Err(self
+                    .upstream_failed(fault, current.as_ref(), &parts.headers)
+                    .await);
+            }
+        };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let session = current.as_ref().map(|current| &current.live.session);
+            let mut switched = self.tunnel(parts, answer, websocket, session)?;
+            if let Some(current) = &current {
+                for line in self.session_lines(current, &parts.headers).await {
+                    switched.headers_mut().append(header::SET_COOKIE, line);
+                }
+            }
+            return Ok(switched);
+        }
+        let answer = if keep && answer.status() == StatusCode::UNAUTHORIZED {
+            passage.second_chance(answer, &mut current, transit).await?
+        } else {
+            answer.map(AnswerBody::from)
+        };
+        Ok(self.reply(answer, parts, route, current.as_ref()).await)
+    }
+
+    /// An upstream that fails must not cost the browser the tokens that were renewed on the way.
+    async fn upstream_failed(
+        &self,
+        fault: Fault,
+        current: Option<&Current>,
+        request: &HeaderMap,
+    ) -> Stop {
+        let lines = match current {
+            Some(current) => self.session_lines(current, request).await,
+            None => Vec::new(),
+        };
+        Stop::Refused(fault.into(), lines)
+    }
+
+    /// Where a route leads for this person. The fence is asked again: it stands between the token and
+    /// every host.
+    fn destination<'a>(
+        &self,
+        route: &'a Route,
+        live: Option<&'a Live>,
+    ) -> Result<&'a Origin, Fault> {
+        match &route.to {
+            Destination::Tool(origin) => Ok(origin),
+            Destination::Rest => {
+                let url = live
+                    .and_then(|live| live.session.rest.as_ref())
+                    .ok_or(Fault::NoInstanceUrl)?;
+                let inside = self.gateway.provider.fence.admits(url.origin());
+                inside.then_some(url.origin()).ok_or(Fault::OutsideFence)
+            }
+        }
+    }
+
+    /// What the client gets of the upstream's answer.
+    async fn reply(
+        &self,
+        answer: Response<AnswerBody>,
+        parts: &Parts,
+        route: &Route,
+        current: Option<&Current>,
+    ) -> Response<AnswerBody> {
+        let (mut head, body) = answer.into_parts();
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        headers::strip_hop_by_hop(&mut head.headers);
+        let names = self.gateway.site.names();
+        match route.to {
+            // A tenant's API has no business in this site's cookie jar, cache or transport policy.
+            Destination::Rest => {
+                for name in [
+                    header::SET_COOKIE,
+                    header::STRICT_TRANSPORT_SECURITY,
+                    CLEAR_SITE_DATA,
+                ] {
+                    head.headers.remove(name);
+                }
+            }
+            Destination::Tool(_) => {
+                headers::retain_set_cookies(&mut head.headers, |line| {
+                    cookies::sets_ours(line, names)
+                });
+            }
+        }
+        if route.access == Access::Optional {
+            head.headers
+                .append(header::VARY, HeaderValue::from_static("cookie"));
+        }
+        if let Some(current) = current {
+            self.keep_private(&mut head.headers, current, &parts.headers)
+                .await;
+        }
+        Response::from_parts(head, body)
+    }
+
+    /// An answer to somebody is not for everybody's cache (RFC 9111 §7.3), and cookies are never set
+    /// by one that is: an answer that has to bring new tokens to the browser becomes private.
+    async fn keep_private(&self, answer: &mut HeaderMap, current: &Current, request: &HeaderMap) {
+        let shared = is_shared(answer);
+        if shared && current.renewed.is_none() && current.renewing.is_none() {
+            return;
+        }
+        if shared || !answer.contains_key(header::CACHE_CONTROL) {
+            answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        }
+        for line in self.session_lines(current, request).await {
+            answer.append(header::SET_COOKIE, line);
+        }
+    }
+}
+
+impl Passage<'_> {
+    /// Sends the request in the name of `current`.
+    async fn send(
+        &self,
+        current: Option<&Current>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Fault> {
+        let live = current.map(|current| current.live.as_ref());
+        let origin = self.worker.destination(self.route, live)?;
+        let harmless = self.parts.method.is_idempotent()
+            && matches!(body, RequestBody::Empty)
+            && !self.websocket;
+        let again = || {
+            Some(
+                self.prepare(origin, live)
+                    .ok()?
+                    .into_request(RequestBody::Empty),
+            )
+            .filter(|_| harmless)
+        };
+        let request = self.prepare(origin, live)?.into_request(body);
+        self.worker.upstream.send(origin, request, again).await.map_err(|error| {
+            let request_id = self.provenance.id.as_str();
+            tracing::warn!(event = "upstream.failed", %error, %origin, request_id, "Upstream failed.");
+            error.fault()
+        })
+    }
+
+    /// The head as it goes out.
+    fn prepare(&self, origin: &Origin, live: Option<&Live>) -> Result<Authorized, Fault> {
+        let Self {
+            parts,
+            target,
+            route,
+            ..
+        } = self;
+        let sanitized = Sanitized::of(
+            &parts.method,
+            target,
+            &parts.headers,
+            route,
+            self.provenance.site,
+        )?;
+        let authorized = match (&route.to, live) {
+            (Destination::Rest, Some(live)) => {
+                sanitized.authorize_api(&origin.authority(), live, &self.provenance)
+            }
+            (Destination::Rest, None) => Err(Fault::Internal),
+            (Destination::Tool(_), live) => {
+                sanitized.authorize_tool(live, route.token, &self.provenance)
+            }
+        }?;
+        Ok(if self.websocket {
+            authorized.upgrading()
+        } else {
+            authorized
+        })
+    }
+
+    /// The API refused the token before its time: one forced refresh, and the request once more if
+    /// its body can be had again. A second refusal is passed on.
+    async fn second_chance(
+        &self,
+        answer: Response<ResponseBody>,
+        current: &mut Option<Current>,
+        transit: Option<Rc<Transit>>,
+    ) -> Result<Response<AnswerBody>, Stop> {
+        let (head, mut body) = answer.into_parts();
+        let beginning = body::read_beginning(&mut body, MAX_ERROR).await;
+        let first = |beginning, body| {
+            Response::from_parts(head.clone(), AnswerBody::begun(beginning, body))
+        };
+        let Some(session) = current
+            .as_ref()
+            .map(|current| Arc::clone(&current.live.session))
+        else {
+            return Ok(first(beginning, body));
+        };
+        let now = self.worker.gateway.clock.now();
+        let age = now.since(session.tokens.expires_at.minus(session.tokens.lifetime));
+        if !refuses_token(&head.headers, &beginning) || age < MIN_AGE {
+            return Ok(first(beginning, body));
+        }
+        let Some(waiting) = self.worker.gateway.refresher.join(&session) else {
+            return Ok(first(beginning, body));
+        };
+        match waiting.wait().await {
+            Some(Outcome::Renewed(renewed)) => {
+                *current = Some(Current {
+                    live: Arc::clone(&renewed.live),
+                    renewed: Some(renewed),
+                    renewing: None,
+                });
+            }
+            Some(Outcome::Ended(_)) => return Err(Stop::SignIn),
+            Some(Outcome::Unavailable { .. }) | None => return Ok(first(beginning, body)),
+        }
+        match transit.map_or(Some(RequestBody::Empty), |transit| transit.again()) {
+            Some(again) => match self.send(current.as_ref(), again).await {
+                Ok(answer) => Ok(answer.map(AnswerBody::from)),
+                Err(fault) => Err(self
+                    .worker
+                    .upstream_failed(fault, current.as_ref(), &self.parts.headers)
+                    .await),
+            },
+            None => Ok(first(beginning, body)),
+        }
+    }
+}
+
+/// Whether a 401 is about the token: `invalid_token` (RFC 6750 §3.1), or Marketing Cloud's error
+/// code 0.
+fn refuses_token(headers: &HeaderMap, body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct RestError {
+        errorcode: i64,
+    }
+    let challenges = headers
+        .get_all(header::WWW_AUTHENTICATE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let named = challenges
+        .into_iter()
+        .any(|challenge| memchr::memmem::find(challenge, b"invalid_token").is_some());
+    named || serde_json::from_slice::<RestError>(body).is_ok_and(|error| error.errorcode == 0)
+}
+
+/// Bytes of an error that are looked at.
+const MAX_ERROR: usize = 8 * 1024;
+
+/// A token this young was not refused for its age: asking for another would ask without end.
+const MIN_AGE: Duration = Duration::from_secs(5);
+
+/// Whether any `Cache-Control` field lets a shared cache keep the answer.
+fn is_shared(answer: &HeaderMap) -> bool {
+    let fields = answer
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let mut directives = fields
+        .flat_map(|field| field.split(|&b| b == b','))
+        .map(<[u8]>::trim_ascii);
+    directives.any(|directive| {
+        let starts = |word: &[u8]| {
+            directive
+                .get(..word.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(word))
+        };
+        directive.eq_ignore_ascii_case(b"public") || starts(b"s-maxage")
+    })
+}
+
+const CLEAR_SITE_DATA: header::HeaderName = header::HeaderName::from_static("clear-site-data");

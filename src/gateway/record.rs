@@ -1,0 +1,165 @@
+//! What is kept of a request until it ends, to be recorded then: also when the client goes away.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::Method;
+use http::StatusCode;
+use http::Uri;
+use tokio::time::Instant;
+
+use super::identify::RequestId;
+use super::route::PathPrefix;
+use crate::fault::Fault;
+use crate::session::Live;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::access::AccessRecord;
+use crate::time::Clock;
+
+/// A request on its way to becoming an access record, which is written when this is dropped.
+pub(super) struct Record {
+    log: Option<Rc<AccessLog>>,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    asked: Option<Instant>,
+    upstream: Option<std::time::Duration>,
+    id: RequestId,
+    client: IpAddr,
+    method: Method,
+    uri: Uri,
+    route: Option<PathPrefix>,
+    live: Option<Arc<Live>>,
+    status: StatusCode,
+    fault: Option<Fault>,
+    bytes: u64,
+    end: &'static str,
+}
+
+impl Record {
+    /// Begins with what is known of every request.
+    pub(super) fn begin(
+        log: Option<Rc<AccessLog>>,
+        clock: Arc<dyn Clock>,
+        id: RequestId,
+        client: IpAddr,
+        method: Method,
+        uri: Uri,
+    ) -> Self {
+        Self {
+            log,
+            clock,
+            started: Instant::now(),
+            asked: None,
+            upstream: None,
+            id,
+            client,
+            method,
+            uri,
+            route: None,
+            live: None,
+            status: StatusCode::OK,
+            fault: None,
+            bytes: 0,
+            end: "aborted",
+        }
+    }
+
+    /// The request's name.
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The client's address.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// The route was found.
+    pub(super) fn routed(&mut self, prefix: &PathPrefix) {
+        self.route = Some(prefix.clone());
+    }
+
+    /// The person is known.
+    pub(super) fn identified(&mut self, live: &Arc<Live>) {
+        self.live = Some(Arc::clone(live));
+    }
+
+    /// The request goes to an upstream.
+    pub(super) fn asked(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
+    /// The upstream answered.
+    pub(super) fn answered(&mut self) {
+        self.upstream = self.asked.map(|asked| asked.elapsed());
+    }
+
+    /// The request was refused.
+    pub(super) fn refused(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+    }
+
+    /// The answer's head.
+    pub(super) fn status(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// A part of the answer's body.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// The whole answer was handed over.
+    pub(super) fn complete(&mut self) {
+        self.end = "complete";
+    }
+
+    /// The session ended before the answer did.
+    pub(super) fn cut(&mut self) {
+        self.end = "session_ended";
+    }
+
+    /// Who asked, if that is known.
+    pub(super) fn live(&self) -> Option<&Arc<Live>> {
+        self.live.as_ref()
+    }
+
+    /// The upstream broke its answer off.
+    pub(super) fn broke_off(&mut self) {
+        self.end = "upstream_broke_off";
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let Some(log) = &self.log else { return };
+        let person = self.live.as_ref().map(|live| &live.session.person);
+        log.write(&AccessRecord {
+            at: self.clock.now(),
+            id: self.id.as_str(),
+            client: self.client,
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: self.status.as_u16(),
+            route: self.route.as_ref().map_or("-", PathPrefix::as_str),
+            user: person.map(|person| person.sub.as_str()),
+            business_unit: person.and_then(|person| person.business_unit),
+            fault: self.fault.map(Fault::code),
+            duration: self.started.elapsed(),
+            upstream: self.upstream,
+            bytes: self.bytes,
+            end: self.end,
+        });
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,215 @@
+//! The public side: what browsers call this gateway, and where its own endpoints are.
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Uri;
+use http::header;
+use percent_encoding::AsciiSet;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
+
+use super::route::PathPrefix;
+use crate::fault::Fault;
+use crate::http::CookieNames;
+use crate::http::Origin;
+use crate::http::Scheme;
+
+/// The public URL and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    origin: Origin,
+    authorities: Vec<String>,
+    base: String,
+    prefix: PathPrefix,
+    names: CookieNames,
+}
+
+impl Site {
+    /// The site at `origin`, with endpoints under `prefix`.
+    pub fn new(origin: Origin, prefix: PathPrefix) -> Self {
+        let with_port = format!("{}:{}", origin.host(), origin.port());
+        let mut authorities = vec![origin.authority(), with_port];
+        authorities.dedup();
+        let names = CookieNames::new(origin.scheme() == Scheme::Https);
+        Self {
+            base: origin.to_string(),
+            authorities,
+            origin,
+            prefix,
+            names,
+        }
+    }
+
+    /// The public origin.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether browsers come by https.
+    pub fn is_https(&self) -> bool {
+        self.origin.scheme() == Scheme::Https
+    }
+
+    /// What our cookies are called.
+    pub fn names(&self) -> &CookieNames {
+        &self.names
+    }
+
+    /// The prefix of our own endpoints, ending in `/`.
+    pub fn prefix(&self) -> &PathPrefix {
+        &self.prefix
+    }
+
+    /// The path of one of our endpoints.
+    pub fn path(&self, endpoint: &str) -> String {
+        format!("{}/{endpoint}", self.prefix.as_str().trim_end_matches('/'))
+    }
+
+    /// The redirect URI: from configuration, never from a request (RFC 6749 §4.1.3).
+    pub fn redirect_uri(&self) -> String {
+        format!("{}{}", self.base, self.path("callback"))
+    }
+
+    /// Where a program sends its user to sign in and come back to `path`.
+    pub fn login_url(&self, path: &str) -> String {
+        format!(
+            "{}{}?rd={}",
+            self.base,
+            self.path("start"),
+            utf8_percent_encode(path, QUERY_VALUE)
+        )
+    }
+
+    /// Whether `origin`, as a browser writes it into `Origin`, is ours.
+    pub fn is_own(&self, origin: &[u8]) -> bool {
+        origin == self.base.as_bytes()
+    }
+
+    /// The path of a page of ours that `Referer` names.
+    pub fn own_referer<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let referer = headers.get(header::REFERER)?.to_str().ok()?;
+        referer
+            .strip_prefix(&self.base)
+            .filter(|rest| rest.starts_with('/'))
+    }
+
+    /// Requires exactly one authority, that it is ours, and that target and `Host` agree on it
+    /// (RFC 9112 §3.2, RFC 9113 §8.3.1).
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
+        let mut hosts = headers
+            .get_all(header::HOST)
+            .iter()
+            .map(HeaderValue::as_bytes);
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return Err(Fault::MalformedRequest);
+        }
+        let target = uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
+        let authority = match (host, target) {
+            (None, None) => return Err(Fault::MalformedRequest),
+            (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
+                return Err(Fault::MalformedRequest);
+            }
+            (Some(only), _) | (None, Some(only)) => only,
+        };
+        if self
+            .authorities
+            .iter()
+            .any(|ours| ours.as_bytes().eq_ignore_ascii_case(authority))
+        {
+            return Ok(());
+        }
+        let text = std::str::from_utf8(authority).map_err(|_| Fault::MalformedRequest)?;
+        match Origin::from_authority(self.origin.scheme(), text) {
+            Ok(_) => Err(Fault::UnknownHost),
+            Err(_) => Err(Fault::MalformedRequest),
+        }
+    }
+}
+
+/// Everything but unreserved characters and `/`.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(url: &str) -> Site {
+        Site::new(
+            Origin::parse(url).expect("an origin"),
+            PathPrefix::parse("/oauth2/").expect("a prefix"),
+        )
+    }
+
+    fn admit(site: &Site, uri: &'static str, hosts: &[&'static str]) -> Result<(), Fault> {
+        let headers = hosts
+            .iter()
+            .map(|host| (header::HOST, HeaderValue::from_static(host)))
+            .collect();
+        site.admit(&Uri::from_static(uri), &headers)
+    }
+
+    #[test]
+    fn urls_follow_from_the_public_url() {
+        let site = site("https://tool.example.com/");
+        assert_eq!(
+            site.redirect_uri(),
+            "https://tool.example.com/oauth2/callback"
+        );
+        assert_eq!(
+            site.login_url("/a?b=c&d"),
+            "https://tool.example.com/oauth2/start?rd=/a%3Fb%3Dc%26d"
+        );
+        assert!(site.is_own(b"https://tool.example.com"));
+        assert!(!site.is_own(b"http://tool.example.com") && !site.is_own(b"null"));
+    }
+
+    #[test]
+    fn one_authority_and_it_is_ours() {
+        let site = site("https://tool.example.com");
+        assert_eq!(admit(&site, "/", &["tool.example.com"]), Ok(()));
+        assert_eq!(admit(&site, "/", &["TOOL.example.com:443"]), Ok(()));
+        assert_eq!(
+            admit(&site, "https://tool.example.com/", &["tool.example.com"]),
+            Ok(())
+        );
+        assert_eq!(admit(&site, "https://tool.example.com/", &[]), Ok(()));
+        for hosts in [
+            &["other.example.com"][..],
+            &["tool.example.com:8443"],
+            &["tool.example.com.evil"],
+            &["127.0.0.1"],
+        ] {
+            assert_eq!(
+                admit(&site, "/", hosts),
+                Err(Fault::UnknownHost),
+                "{hosts:?}"
+            );
+        }
+        for hosts in [
+            &[][..],
+            &["tool.example.com", "tool.example.com"],
+            &["a b"],
+            &[""],
+            &["u@tool.example.com"],
+            &["x/y"],
+        ] {
+            assert_eq!(
+                admit(&site, "/", hosts),
+                Err(Fault::MalformedRequest),
+                "{hosts:?}"
+            );
+        }
+        assert_eq!(
+            admit(&site, "https://evil.example/", &["tool.example.com"]),
+            Err(Fault::MalformedRequest)
+        );
+    }
+}

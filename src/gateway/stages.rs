@@ -1,0 +1,247 @@
+//! Order as types: only a sanitized request can be authorized, only an authorized one be sent.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Uri;
+use http::Version;
+use http::header;
+use http::uri::PathAndQuery;
+
+use super::identify::RequestId;
+use super::route::Destination;
+use super::route::Route;
+use super::route::Token;
+use super::site::Site;
+use crate::fault::Fault;
+use crate::http::Target;
+use crate::http::headers;
+use crate::http::headers::RequestRules;
+use crate::session::Live;
+use crate::upstream::RequestBody;
+
+/// The head of a request without anything that only this gateway may say.
+#[derive(Debug)]
+pub(super) struct Sanitized {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// The head of a request as it goes out.
+#[derive(Debug)]
+pub(super) struct Authorized(Sanitized);
+
+/// Where a request came from, for the fields that say so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Provenance<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The request's id.
+    pub id: &'a RequestId,
+    /// The public site.
+    pub site: &'a Site,
+}
+
+impl Sanitized {
+    /// Takes over method, target and the fields that may pass.
+    pub(super) fn of(
+        method: &Method,
+        target: &Target<'_>,
+        inbound: &HeaderMap,
+        route: &Route,
+        site: &Site,
+    ) -> Result<Self, Fault> {
+        let tool = matches!(route.to, Destination::Tool(_));
+        let rules = RequestRules {
+            cookies: tool.then_some(site.names()),
+            authorization: tool && route.token == Token::None,
+            browser: tool,
+        };
+        Ok(Self {
+            method: method.clone(),
+            uri: forwarded_target(target, route)?,
+            headers: headers::forwardable(inbound, &rules),
+        })
+    }
+
+    /// Adds what this gateway says, to a tenant's API: the token, and nothing about the person.
+    pub(super) fn authorize_api(
+        mut self,
+        host: &str,
+        live: &Live,
+        from: &Provenance<'_>,
+    ) -> Result<Authorized, Fault> {
+        self.headers.insert(
+            header::HOST,
+            HeaderValue::try_from(host).map_err(|_| Fault::Internal)?,
+        );
+        self.headers
+            .insert(header::AUTHORIZATION, live.bearer.clone());
+        self.trace(from);
+        Ok(Authorized(self))
+    }
+
+    /// Adds what this gateway says, to a tool: who is there, from where, and the token if the route
+    /// allows it.
+    pub(super) fn authorize_tool(
+        mut self,
+        live: Option<&Live>,
+        token: Token,
+        from: &Provenance<'_>,
+    ) -> Result<Authorized, Fault> {
+        let own = |text: &str| HeaderValue::try_from(text).map_err(|_| Fault::Internal);
+        let host = own(&from.site.origin().authority())?;
+        self.headers.insert(X_FORWARDED_HOST, host.clone());
+        self.headers.insert(header::HOST, host);
+        self.headers.insert(
+            X_FORWARDED_PROTO,
+            HeaderValue::from_static(from.site.origin().scheme().as_str()),
+        );
+        self.headers
+            .insert(X_FORWARDED_FOR, own(&from.client.to_string())?);
+        if let Some(live) = live {
+            for (name, value) in &live.identity {
+                self.headers.insert(name, value.clone());
+            }
+            if token == Token::Bearer {
+                self.headers
+                    .insert(header::AUTHORIZATION, live.bearer.clone());
+                self.headers
+                    .insert(X_FORWARDED_ACCESS_TOKEN, live.token.clone());
+            }
+        }
+        self.trace(from);
+        Ok(Authorized(self))
+    }
+
+    fn trace(&mut self, from: &Provenance<'_>) {
+        self.headers.insert(X_REQUEST_ID, from.id.header().clone());
+        self.headers.insert(TRACEPARENT, from.id.traceparent());
+        // RFC 9110 §7.6.3: a gateway names itself; a pseudonym says no version.
+        self.headers
+            .insert(header::VIA, HeaderValue::from_static("1.1 sidegate"));
+    }
+}
+
+impl Authorized {
+    /// Lets the request ask for a WebSocket.
+    #[must_use]
+    pub(super) fn upgrading(mut self) -> Self {
+        self.0
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        self.0
+            .headers
+            .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        self
+    }
+
+    /// The request, with its body.
+    pub(super) fn into_request(self, body: RequestBody) -> Request<RequestBody> {
+        let Sanitized {
+            method,
+            uri,
+            mut headers,
+        } = self.0;
+        // Said also of an empty body, where one is expected (RFC 9110 §8.6): some servers want it (411).
+        if matches!(body, RequestBody::Empty)
+            && matches!(method, Method::POST | Method::PUT | Method::PATCH)
+        {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        *request.version_mut() = Version::HTTP_11;
+        request
+    }
+}
+
+/// Path and query, byte for byte but for the prefix that the route takes off.
+fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
+    let mut path = target.path();
+    if route.strip_prefix {
+        path = route.prefix.strip(path).ok_or(Fault::Internal)?;
+    }
+    let slash = if path.is_empty() { "/" } else { "" };
+    let text = match target.query() {
+        Some(query) => format!("{slash}{path}?{query}"),
+        None => format!("{slash}{path}"),
+    };
+    PathAndQuery::try_from(text)
+        .map(Uri::from)
+        .map_err(|_| Fault::AmbiguousTarget)
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
+/// Names the request in logs and pages.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::route::Access;
+    use crate::gateway::route::PathPrefix;
+
+    fn forwarded(prefix: &str, strip_prefix: bool, path: &str, query: Option<&str>) -> String {
+        let route = Route {
+            prefix: PathPrefix::parse(prefix).expect("a prefix"),
+            to: Destination::Rest,
+            access: Access::SignedIn,
+            token: Token::Bearer,
+            strip_prefix,
+        };
+        let target = Target::from_parts(path, query).expect("a target");
+        forwarded_target(&target, &route)
+            .expect("forwardable")
+            .to_string()
+    }
+
+    #[test]
+    fn what_is_decided_on_is_what_is_forwarded() {
+        for (prefix, strip, path, query, expected) in [
+            (
+                "/mc/rest/",
+                true,
+                "/mc/rest/asset/v1/x",
+                None,
+                "/asset/v1/x",
+            ),
+            (
+                "/mc/rest/",
+                true,
+                "/mc/rest/",
+                Some("a=%2f&b=;"),
+                "/?a=%2f&b=;",
+            ),
+            ("/mc/rest", true, "/mc/rest", None, "/"),
+            (
+                "/mc/rest/",
+                true,
+                "/mc/rest/key:a%2Fb;c%25/x",
+                None,
+                "/key:a%2Fb;c%25/x",
+            ),
+            (
+                "/",
+                false,
+                "/%E2%82%AC/$page",
+                Some("$page=1&$pageSize=50"),
+                "/%E2%82%AC/$page?$page=1&$pageSize=50",
+            ),
+            ("/", false, "/x", Some(""), "/x?"),
+        ] {
+            assert_eq!(forwarded(prefix, strip, path, query), expected);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What runs on in the name of a session after its request was let in: tunnels and long answers.
+//! It ends with the session: at its sign-out, its revocation, or its absolute end.
+//!
+//! The idle limit counts from the last request. A stream does not move it, and is not ended by it
+//! either: other requests may have moved it since, which only the browser's cookie knows.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::rc::Weak;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+
+use crate::session::Revocations;
+use crate::session::Session;
+use crate::time::UnixTime;
+
+/// The streams of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Streams(RefCell<Vec<Weak<Stream>>>);
+
+impl Streams {
+    /// Enters a stream of `session`; it is forgotten when dropped.
+    pub(super) fn enter(&self, session: &Arc<Session>) -> Rc<Stream> {
+        let stream = Rc::new(Stream {
+            session: Arc::clone(session),
+            over: Cell::default(),
+            waker: RefCell::default(),
+        });
+        self.0.borrow_mut().push(Rc::downgrade(&stream));
+        stream
+    }
+
+    /// Ends the streams whose session has ended.
+    pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations) {
+        let mut woken = Vec::new();
+        self.0.borrow_mut().retain(|stream| {
+            let Some(stream) = stream.upgrade() else {
+                return false;
+            };
+            let over = now >= stream.session.ends_at || revocations.revokes(&stream.session);
+            if over {
+                woken.push(stream);
+            }
+            !over
+        });
+        for stream in woken {
+            stream.end();
+        }
+    }
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    session: Arc<Session>,
+    over: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Stream {
+    /// Whether its session has ended; if not, the task is woken when it does.
+    pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.over.get() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Waits for the end of the session.
+    pub(super) async fn ended(&self) {
+        poll_fn(|cx| self.poll_ended(cx)).await;
+    }
+
+    fn end(&self) {
+        self.over.set(true);
+        tracing::info!(event = "stream.ended", session = %self.session.id, "A stream ended with its session.");
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::session::model::tests::session;
+
+    const NOW: UnixTime = UnixTime::from_millis(1_000_000);
+
+    fn is_over(stream: &Stream) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        stream.poll_ended(&cx).is_ready()
+    }
+
+    #[test]
+    fn a_stream_ends_at_the_absolute_end_and_not_at_the_idle_limit() {
+        let streams = Streams::default();
+        let session = Arc::new(session("token", NOW));
+        let stream = streams.enter(&session);
+        streams.sweep(session.idle_until, &Revocations::default());
+        assert!(!is_over(&stream));
+        streams.sweep(session.ends_at, &Revocations::default());
+        assert!(is_over(&stream));
+    }
+
+    #[test]
+    fn a_sign_out_wakes_the_streams_of_its_session() {
+        let streams = Streams::default();
+        let revocations = Revocations::default();
+        let session = Arc::new(session("token", NOW));
+        let stream = streams.enter(&session);
+        streams.sweep(NOW, &revocations);
+        assert!(!is_over(&stream));
+        revocations.sign_out(session.id, session.ends_at, NOW);
+        streams.sweep(NOW.plus(Duration::from_secs(1)), &revocations);
+        assert!(is_over(&stream));
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_forgotten() {
+        let streams = Streams::default();
+        drop(streams.enter(&Arc::new(session("token", NOW))));
+        streams.sweep(NOW, &Revocations::default());
+        assert!(streams.0.borrow().is_empty());
+    }
+}

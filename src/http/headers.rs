@@ -1,0 +1,347 @@
+//! Which header fields pass, in either direction.
+//!
+//! The forwarded section is built anew from the fields that may pass, so that nothing is forwarded
+//! by oversight, and our own fields are added to the result: a client's `Connection: Authorization`
+//! finds nothing of ours to remove (RFC 9110 §7.6.1).
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::header;
+
+use super::cookies;
+use super::cookies::CookieNames;
+
+/// What a request may take along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRules<'a> {
+    /// Our cookies, which are cut out.
+    pub cookies: Option<&'a CookieNames>,
+    /// Whether the client's own `Authorization` passes.
+    pub authorization: bool,
+    /// Whether the fields with which a browser tells where it is coming from pass.
+    pub browser: bool,
+}
+
+/// The fields of `inbound` that may be forwarded. Nothing that frames, routes, authenticates or
+/// identifies is among them: the caller adds its own.
+pub fn forwardable(inbound: &HeaderMap, rules: &RequestRules<'_>) -> HeaderMap {
+    let named = ConnectionOptions::of(inbound);
+    // Room for the fields that the caller adds, so that the map is not grown.
+    let mut outbound = HeaderMap::with_capacity(inbound.len() + OWN_FIELDS);
+    for (name, value) in inbound {
+        let passes = match classify(name.as_str()) {
+            Class::Plain => true,
+            Class::Authorization => rules.authorization,
+            Class::Browser => rules.browser,
+            Class::Cookie | Class::Dropped => false,
+        };
+        if passes && !named.contains(name) {
+            outbound.append(name, value.clone());
+        }
+    }
+    if let Some(cookie) = rules
+        .cookies
+        .and_then(|names| cookies::without_ours(inbound, names))
+    {
+        outbound.insert(header::COOKIE, cookie);
+    }
+    outbound
+}
+
+/// Takes out of an upstream's answer what ends at this hop (RFC 9110 §7.6.1).
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must not
+    // cut the answer short.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    let named = ConnectionOptions::of(headers);
+    for name in &named.0 {
+        headers.remove(name);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Takes out the `Set-Cookie` lines that `refused` names.
+pub fn retain_set_cookies(headers: &mut HeaderMap, refused: impl Fn(&HeaderValue) -> bool) {
+    if !headers.get_all(header::SET_COOKIE).iter().any(&refused) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter(|line| !refused(line))
+        .cloned()
+        .collect();
+    headers.remove(header::SET_COOKIE);
+    for line in kept {
+        headers.append(header::SET_COOKIE, line);
+    }
+}
+
+/// The field names listed in all `Connection` fields.
+struct ConnectionOptions(Vec<HeaderName>);
+
+impl ConnectionOptions {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut names = Vec::new();
+        for field in headers.get_all(header::CONNECTION) {
+            for option in field.as_bytes().split(|&b| b == b',') {
+                let option = option.trim_ascii();
+                let usual = option.eq_ignore_ascii_case(b"keep-alive")
+                    || option.eq_ignore_ascii_case(b"close");
+                if !usual
+                    && names.len() < MAX_OPTIONS
+                    && let Ok(name) = HeaderName::from_bytes(option)
+                {
+                    names.push(name);
+                }
+            }
+        }
+        Self(names)
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        !self.0.is_empty() && self.0.contains(name)
+    }
+}
+
+/// What becomes of a client's field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Passes.
+    Plain,
+    /// Passes where no token is added.
+    Authorization,
+    /// Passes to tools only.
+    Browser,
+    /// Passes without our cookies.
+    Cookie,
+    /// Belongs to this hop, or is ours to say.
+    Dropped,
+}
+
+/// Sorts a lower-case name. Names with `_` or `.` are sorted by what a CGI-like reader makes of
+/// them, and never pass under a name that we own (CVE-2025-64484).
+fn classify(name: &str) -> Class {
+    if name.bytes().any(|b| b == b'_' || b == b'.') {
+        let folded: String = name
+            .chars()
+            .map(|c| if c == '_' || c == '.' { '-' } else { c })
+            .collect();
+        return match classify_folded(&folded) {
+            Class::Plain => Class::Plain,
+            _ => Class::Dropped,
+        };
+    }
+    classify_folded(name)
+}
+
+fn classify_folded(name: &str) -> Class {
+    let dropped = match name.as_bytes().first() {
+        Some(b'a') if name == "authorization" => return Class::Authorization,
+        Some(b'c') => match name {
+            "cookie" => return Class::Cookie,
+            "connection" | "content-length" | "client-ip" | "cf-connecting-ip" => true,
+            _ => false,
+        },
+        Some(b'e') => name == "expect",
+        Some(b'f') => name == "forwarded",
+        Some(b'h') => matches!(name, "host" | "http2-settings"),
+        Some(b'k') => name == "keep-alive",
+        Some(b'o') if name == "origin" => return Class::Browser,
+        Some(b'p') => matches!(
+            name,
+            "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "proxy"
+        ),
+        Some(b'r') if name == "referer" => return Class::Browser,
+        Some(b's') if name.starts_with("sec-") => return Class::Browser,
+        Some(b't') => {
+            matches!(
+                name,
+                "te" | "trailer" | "transfer-encoding" | "traceparent" | "true-client-ip"
+            )
+        }
+        Some(b'u') => name == "upgrade",
+        Some(b'v') => name == "via",
+        Some(b'x') => {
+            [
+                "x-forwarded-",
+                "x-marketing-cloud-",
+                "x-original-",
+                "x-rewrite-",
+                "x-real-",
+                "x-auth-request-",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+                || matches!(
+                    name,
+                    "x-forwarded" | "x-request-id" | "x-client-ip" | "x-cluster-client-ip"
+                )
+        }
+        _ => false,
+    };
+    if dropped {
+        Class::Dropped
+    } else {
+        Class::Plain
+    }
+}
+
+/// Options looked at; a client that names more only keeps its own fields.
+const MAX_OPTIONS: usize = 32;
+
+/// The fields that a proxied request gains, at most.
+const OWN_FIELDS: usize = 16;
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOKIES: CookieNames = CookieNames::new(true);
+    const TOOL: RequestRules<'_> = RequestRules {
+        cookies: Some(&COOKIES),
+        authorization: false,
+        browser: true,
+    };
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let field = |(name, value): &(&str, &str)| {
+            (
+                HeaderName::try_from(*name).expect("a name"),
+                HeaderValue::try_from(*value).expect("a value"),
+            )
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn no_spelling_of_a_field_of_ours_passes() {
+        for name in [
+            "X-Forwarded-User",
+            "x-forwarded-email",
+            "X_Forwarded_User",
+            "x-forwarded_user",
+            "X.Forwarded.User",
+            "X-Forwarded-Anything",
+            "Forwarded",
+            "X-Real-IP",
+            "X-Marketing-Cloud-Business-Unit",
+            "X_Marketing_Cloud_Rest_Url",
+            "Authorization",
+            "authorization_",
+            "AUTHORIZATION",
+            "X-Request-Id",
+            "Traceparent",
+            "Host",
+            "Transfer_Encoding",
+            "Content_Length",
+            "Content-Length",
+            "TE",
+            "Upgrade",
+            "Proxy-Authorization",
+            "X-Original-URL",
+            "X-Rewrite-Url",
+            "X-Original-Uri",
+            "Via",
+            "Proxy",
+            "Expect",
+            "X-Auth-Request-User",
+            "HTTP2-Settings",
+            "Keep-Alive",
+            "Cookie_",
+            "Connection",
+        ] {
+            if name == "authorization_" || name == "Cookie_" {
+                continue; // folds to another name
+            }
+            assert!(
+                forwardable(&map(&[(name, "1")]), &TOOL).is_empty(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_fields_pass_with_every_value() {
+        let inbound = map(&[
+            ("accept", "a"),
+            ("accept", "b"),
+            ("x-custom", "1"),
+            ("x_custom", "2"),
+            ("origin", "o"),
+        ]);
+        assert_eq!(forwardable(&inbound, &TOOL), inbound);
+        let api = RequestRules {
+            cookies: None,
+            authorization: false,
+            browser: false,
+        };
+        let inbound = map(&[
+            ("origin", "o"),
+            ("referer", "r"),
+            ("sec-fetch-site", "s"),
+            ("cookie", "a=1"),
+            ("range", "b"),
+        ]);
+        assert_eq!(forwardable(&inbound, &api), map(&[("range", "b")]));
+    }
+
+    #[test]
+    fn every_connection_field_counts() {
+        let inbound = map(&[
+            ("connection", "x-a"),
+            ("connection", "keep-alive, X-B"),
+            ("x-a", "1"),
+            ("x-b", "1"),
+            ("x-c", "1"),
+        ]);
+        assert_eq!(forwardable(&inbound, &TOOL), map(&[("x-c", "1")]));
+        let mut answer = inbound;
+        strip_hop_by_hop(&mut answer);
+        assert_eq!(answer, map(&[("x-c", "1")]));
+    }
+
+    #[test]
+    fn the_clients_authorization_passes_only_where_no_token_is_added() {
+        let inbound = map(&[("authorization", "Basic x")]);
+        assert!(forwardable(&inbound, &TOOL).is_empty());
+        assert_eq!(
+            forwardable(
+                &inbound,
+                &RequestRules {
+                    authorization: true,
+                    ..TOOL
+                }
+            ),
+            inbound
+        );
+    }
+
+    #[test]
+    fn set_cookie_lines_are_dropped_one_by_one() {
+        let mut answer = map(&[
+            ("set-cookie", "a=1"),
+            ("set-cookie", "__Host-Http-sidegate=x"),
+            ("set-cookie", "b=2"),
+        ]);
+        retain_set_cookies(&mut answer, |line| cookies::sets_ours(line, &COOKIES));
+        assert_eq!(answer, map(&[("set-cookie", "a=1"), ("set-cookie", "b=2")]));
+    }
+}

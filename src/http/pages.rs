@@ -1,0 +1,188 @@
+//! The pages people see. One stylesheet, no script, nothing from elsewhere.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use super::reply;
+use super::reply::Reply;
+use crate::fault::Fault;
+
+/// The page of a fault.
+pub fn failure(fault: Fault, login_url: Option<&str>, request_id: &str) -> Reply {
+    let (title, advice, code) = (fault.title(), fault.advice(), fault.code());
+    respond(&Failure {
+        style: STYLE,
+        title,
+        advice,
+        code,
+        request_id,
+        login_url,
+    })
+}
+
+/// The account page: who am I, which business unit, until when, sign out.
+pub fn account(account: &Account<'_>) -> Reply {
+    respond(account)
+}
+
+/// The page with one button that signs out.
+pub fn sign_out(action: &str) -> Reply {
+    respond(&SignOut {
+        style: STYLE,
+        action,
+    })
+}
+
+/// The page that takes the fragment, which no request holds, along to `start` and back to `path`.
+pub fn keep_fragment(start: &str, path: &str) -> Reply {
+    let page = KeepFragment {
+        style: STYLE,
+        script: SCRIPT,
+        start,
+        path,
+    };
+    reply::html(page.render().unwrap_or_default(), *SCRIPT_POLICY)
+}
+
+/// The page after a sign-out.
+pub fn signed_out(again: &str) -> Reply {
+    respond(&SignedOut {
+        style: STYLE,
+        again,
+    })
+}
+
+/// What the account page shows.
+#[derive(Template)]
+#[template(path = "account.html", config = "src/http/pages/askama.toml")]
+pub struct Account<'a> {
+    style: &'static str,
+    /// The person's name or, failing that, key.
+    pub name: &'a str,
+    /// Label and value, in order.
+    pub facts: &'a [(&'static str, String)],
+    /// Where the sign-out form goes.
+    pub sign_out: &'a str,
+}
+
+impl<'a> Account<'a> {
+    /// An account page.
+    pub fn new(name: &'a str, facts: &'a [(&'static str, String)], sign_out: &'a str) -> Self {
+        Self {
+            style: STYLE,
+            name,
+            facts,
+            sign_out,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "failure.html", config = "src/http/pages/askama.toml")]
+struct Failure<'a> {
+    style: &'static str,
+    title: &'a str,
+    advice: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    login_url: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_out.html", config = "src/http/pages/askama.toml")]
+struct SignOut<'a> {
+    style: &'static str,
+    action: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html", config = "src/http/pages/askama.toml")]
+struct SignedOut<'a> {
+    style: &'static str,
+    again: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "keep_fragment.html", config = "src/http/pages/askama.toml")]
+struct KeepFragment<'a> {
+    style: &'static str,
+    script: &'static str,
+    start: &'a str,
+    path: &'a str,
+}
+
+const SCRIPT: &str = include_str!("pages/keep_fragment.js");
+
+const STYLE: &str = include_str!("pages/style.css");
+
+/// Only our own stylesheet, named by its hash, and forms to ourselves.
+static POLICY: LazyLock<&'static str> = LazyLock::new(|| policy(""));
+
+/// The same with our own script.
+static SCRIPT_POLICY: LazyLock<&'static str> =
+    LazyLock::new(|| policy(&format!("script-src '{}'; ", hash(SCRIPT))));
+
+/// Made once each; they live as long as the process.
+fn policy(more: &str) -> &'static str {
+    let style = hash(STYLE);
+    Box::leak(
+        format!("default-src 'none'; {more}style-src '{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+            .into_boxed_str(),
+    )
+}
+
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
+}
+
+fn respond(page: &impl Template) -> Reply {
+    // Rendering into memory fails only where a template calls something that fails; ours don't.
+    reply::html(page.render().unwrap_or_default(), *POLICY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_interpolated_is_escaped() {
+        let facts = [("E-mail", "<b>&\"'".to_owned())];
+        let page = Account::new("<script>alert(1)</script>", &facts, "/oauth2/sign_out")
+            .render()
+            .expect("renders");
+        assert!(
+            !page.contains("<script>") && !page.contains("<b>"),
+            "{page}"
+        );
+        let login_url = "/x?\"><script>";
+        let page = format!(
+            "{:?}",
+            failure(Fault::Internal, Some(login_url), "<i>").body()
+        );
+        assert!(
+            !page.contains("<script>") && !page.contains("<i>"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn pages_carry_a_policy_without_unsafe_inline() {
+        let reply = sign_out("/oauth2/sign_out");
+        let policy = reply
+            .headers()
+            .get("content-security-policy")
+            .expect("set")
+            .to_str()
+            .expect("text");
+        assert!(
+            policy.contains("style-src 'sha256-") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert!(policy.contains("frame-ancestors 'none'"));
+    }
+}

@@ -1,0 +1,1 @@
+var a=document.getElementById("go");location.replace(a.pathname+"?rd="+encodeURIComponent(a.dataset.path+location.hash))

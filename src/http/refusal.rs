@@ -1,0 +1,221 @@
+//! A fault on its way to a client: as a page for a person, as a problem document (RFC 9457) for a program.
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::Method;
+use http::header;
+use serde_json::json;
+
+use super::pages;
+use super::reply;
+use super::reply::Reply;
+use crate::fault::Fault;
+
+/// What kind of answer the client can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A person before a browser's window.
+    Person,
+    /// A script or another program.
+    Program,
+}
+
+impl Audience {
+    /// A top-level document navigation goes to a person (Fetch Metadata, else `Accept` and GET);
+    /// everything else is a program: an image, a frame, a `fetch`, `curl`.
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+        let person = match (text("sec-fetch-mode"), text("sec-fetch-dest")) {
+            (Some(mode), dest) => {
+                mode == b"navigate" && dest.is_none_or(|dest| dest == b"document")
+            }
+            (None, Some(dest)) => dest == b"document",
+            (None, None) => {
+                let accept = headers
+                    .get_all(header::ACCEPT)
+                    .iter()
+                    .map(HeaderValue::as_bytes);
+                let html = b"text/html";
+                accept.into_iter().any(|field| {
+                    field
+                        .windows(html.len())
+                        .any(|part| part.eq_ignore_ascii_case(html))
+                })
+            }
+        };
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        // A page asks by GET; a form's POST that fails is still read by a person.
+        let scripted =
+            text("x-requested-with").is_some_and(|by| by.eq_ignore_ascii_case(b"xmlhttprequest"));
+        let navigates = reads || text("sec-fetch-mode").is_some();
+        if person && navigates && !scripted {
+            Self::Person
+        } else {
+            Self::Program
+        }
+    }
+}
+
+/// A fault on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What happened.
+    pub fault: Fault,
+    /// Seconds until another try makes sense.
+    pub retry_after: Option<u64>,
+    /// Where a program sends its user to sign in.
+    pub login_url: Option<String>,
+    /// The methods that are served, where another was tried.
+    pub allow: Option<&'static str>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            retry_after: None,
+            login_url: None,
+            allow: None,
+        }
+    }
+}
+
+impl Refusal {
+    /// The only place where a refusal becomes an answer.
+    pub fn reply(&self, audience: Audience, request_id: &str) -> Reply {
+        let fault = self.fault;
+        let mut reply = match audience {
+            Audience::Person => pages::failure(fault, self.login_url.as_deref(), request_id),
+            Audience::Program => self.problem(request_id),
+        };
+        *reply.status_mut() = self.fault.status();
+        if let Some(allow) = self.allow {
+            reply
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            reply
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.fault == Fault::SignInRequired {
+            // RFC 9110 §11.6.1 asks for a challenge; browsers show no dialogue for this scheme.
+            reply.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"sidegate\""),
+            );
+        }
+        reply
+    }
+
+    fn problem(&self, request_id: &str) -> Reply {
+        let fault = self.fault;
+        let mut document = json!({
+            "type": "about:blank",
+            "title": fault.title(),
+            "status": fault.status().as_u16(),
+            "detail": fault.advice(),
+            "code": fault.code(),
+            "request_id": request_id,
+        });
+        if let (Some(url), Some(object)) = (&self.login_url, document.as_object_mut()) {
+            object.insert("login_url".to_owned(), json!(url));
+        }
+        reply::problem(&document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audience(method: &Method, fields: &[(&'static str, &'static str)]) -> Audience {
+        let field = |&(name, value): &(&'static str, &'static str)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        Audience::of(method, &fields.iter().map(field).collect())
+    }
+
+    #[test]
+    fn only_a_document_navigation_is_a_person() {
+        for (fields, expected) in [
+            (
+                &[
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "document"),
+                    ("accept", "*/*"),
+                ][..],
+                Audience::Person,
+            ),
+            (
+                &[
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "iframe"),
+                    ("accept", "text/html"),
+                ],
+                Audience::Program,
+            ),
+            (
+                &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+                Audience::Program,
+            ),
+            (
+                &[
+                    ("sec-fetch-mode", "cors"),
+                    ("sec-fetch-dest", "empty"),
+                    ("accept", "text/html"),
+                ],
+                Audience::Program,
+            ),
+            (
+                &[("accept", "text/html,application/xhtml+xml")],
+                Audience::Person,
+            ),
+            (
+                &[
+                    ("accept", "text/html"),
+                    ("x-requested-with", "XMLHttpRequest"),
+                ],
+                Audience::Program,
+            ),
+            (&[("accept", "application/json")], Audience::Program),
+            (&[("accept", "*/*")], Audience::Program),
+            (&[], Audience::Program),
+        ] {
+            assert_eq!(audience(&Method::GET, fields), expected, "{fields:?}");
+        }
+        assert_eq!(
+            audience(&Method::POST, &[("accept", "text/html")]),
+            Audience::Program
+        );
+    }
+
+    #[test]
+    fn a_refusal_never_lacks_its_code() {
+        for fault in Fault::ALL {
+            for audience in [Audience::Person, Audience::Program] {
+                let reply = Refusal {
+                    retry_after: Some(5),
+                    login_url: Some("/x".to_owned()),
+                    ..fault.into()
+                }
+                .reply(audience, "id-1");
+                assert_eq!(reply.status(), fault.status());
+                assert_eq!(
+                    reply.headers().get(header::CACHE_CONTROL).expect("set"),
+                    "no-store"
+                );
+                assert_eq!(reply.headers().get(header::RETRY_AFTER).expect("set"), "5");
+                let shown = format!("{:?}", reply.body());
+                assert!(
+                    shown.contains(fault.code()) && shown.contains("id-1"),
+                    "{shown}"
+                );
+            }
+        }
+    }
+}

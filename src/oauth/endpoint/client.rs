@@ -1,0 +1,244 @@
+//! The provider over HTTPS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::header::ACCEPT;
+use http::header::AUTHORIZATION;
+use reqwest::redirect;
+use reqwest::retry;
+use serde::Serialize;
+
+use super::CALL_DEADLINE;
+use super::Outage;
+use super::TokenEndpoint;
+use super::TokenError;
+use super::response;
+use crate::crypto::secret::AccessToken;
+use crate::crypto::secret::AuthorizationCode;
+use crate::crypto::secret::ClientSecret;
+use crate::crypto::secret::CodeVerifier;
+use crate::crypto::secret::RefreshToken;
+use crate::crypto::tls;
+use crate::http::Scheme;
+use crate::oauth::error::TokenErrorCode;
+use crate::oauth::provider::BusinessUnit;
+use crate::oauth::provider::Client;
+use crate::oauth::provider::Provider;
+use crate::oauth::provider::Scope;
+use crate::oauth::token::Granted;
+use crate::oauth::userinfo::Identity;
+use crate::time::Clock;
+
+/// The [`TokenEndpoint`] of one configured package.
+pub struct ProviderClient {
+    http: reqwest::Client,
+    provider: Arc<Provider>,
+    redirect_uri: String,
+    clock: Arc<dyn Clock>,
+    token_url: String,
+    userinfo_url: String,
+}
+
+impl ProviderClient {
+    /// A client of `provider`. `redirect_uri` is the one of the authorization request, as plain text.
+    pub fn new(
+        provider: Arc<Provider>,
+        redirect_uri: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        let loopback = provider.auth.is_loopback();
+        if provider.auth.scheme() == Scheme::Http && !loopback {
+            return Err(ClientError::PlainText);
+        }
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(Arc::unwrap_or_clone(tls::client_config()))
+            .https_only(!loopback)
+            // A 307 would send code and secret again, elsewhere (RFC 9700 §4.12).
+            .redirect(redirect::Policy::none())
+            // A refresh token is sent once: a second time may end the whole family.
+            .retry(retry::never())
+            .no_proxy()
+            .referer(false)
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_DEADLINE)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .user_agent(concat!("sidegate/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            redirect_uri,
+            clock,
+            token_url: format!("{}/v2/token", provider.auth),
+            userinfo_url: format!("{}/v2/userinfo", provider.auth),
+            provider,
+        })
+    }
+
+    /// Asks with the secret that worked last and, where the provider does not know it, once with
+    /// the other: in the 180-day rotation the staged secret takes over at a moment that nobody tells.
+    async fn token(
+        &self,
+        grant: Grant<'_>,
+        unit: Option<BusinessUnit>,
+    ) -> Result<Granted, TokenError> {
+        let Client::Web(secrets) = &self.provider.client else {
+            return self.ask(grant, unit, None).await;
+        };
+        let pair = secrets.pair();
+        let (mut tried, other) = pair.in_order();
+        let mut outcome = self.ask(grant, unit, Some(tried.1)).await;
+        if let Some(other) = other
+            && matches!(
+                outcome,
+                Err(TokenError::Refused(TokenErrorCode::InvalidClient))
+            )
+        {
+            tried = other;
+            outcome = self.ask(grant, unit, Some(tried.1)).await;
+        }
+        let accepted = match &outcome {
+            Ok(_) => true,
+            Err(TokenError::Refused(code)) => *code == TokenErrorCode::InvalidGrant,
+            Err(TokenError::Unavailable { .. } | TokenError::BadReply(_)) => false,
+        };
+        if accepted {
+            secrets.accepted(&pair, tried.0, self.clock.now());
+        }
+        outcome
+    }
+
+    async fn ask(
+        &self,
+        grant: Grant<'_>,
+        unit: Option<BusinessUnit>,
+        secret: Option<&ClientSecret>,
+    ) -> Result<Granted, TokenError> {
+        let request = TokenRequest {
+            grant,
+            client_id: self.provider.client_id.as_str(),
+            client_secret: secret.map(ClientSecret::expose),
+            account_id: unit.or(self.provider.business_unit),
+        };
+        // Tokens count from here: rather renewed a moment early than used a moment late.
+        let asked = self.clock.now();
+        let request = self.http.post(&self.token_url).json(&request);
+        let body = self.send(request, response::MAX_TOKEN_REPLY).await?;
+        Ok(Granted::parse(&body, &self.provider.fence, asked)?)
+    }
+
+    async fn who(&self, token: &AccessToken) -> Result<Identity, TokenError> {
+        let request = self.http.get(&self.userinfo_url);
+        let request = request.header(AUTHORIZATION, token.bearer());
+        let body = self.send(request, response::MAX_USERINFO_REPLY).await?;
+        Ok(Identity::parse(&body, &self.provider.fence)?)
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: usize,
+    ) -> Result<response::Body, TokenError> {
+        let request = request.header(ACCEPT, "application/json");
+        let reply = request.send().await.map_err(response::outage)?;
+        response::read(reply, limit, self.clock.now()).await
+    }
+}
+
+impl TokenEndpoint for ProviderClient {
+    fn exchange(
+        &self,
+        code: AuthorizationCode,
+        verifier: Option<CodeVerifier>,
+    ) -> BoxFuture<'_, Result<Granted, TokenError>> {
+        Box::pin(in_time(async move {
+            let grant = Grant::AuthorizationCode {
+                code: code.expose(),
+                redirect_uri: &self.redirect_uri,
+                code_verifier: verifier.as_ref().map(CodeVerifier::expose),
+                scope: self.provider.scope.as_ref().map(Scope::as_str),
+            };
+            self.token(grant, None).await
+        }))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        token: &'a RefreshToken,
+        unit: Option<BusinessUnit>,
+    ) -> BoxFuture<'a, Result<Granted, TokenError>> {
+        let grant = Grant::RefreshToken {
+            refresh_token: token.expose(),
+        };
+        Box::pin(in_time(self.token(grant, unit)))
+    }
+
+    fn userinfo<'a>(
+        &'a self,
+        token: &'a AccessToken,
+    ) -> BoxFuture<'a, Result<Identity, TokenError>> {
+        Box::pin(in_time(self.who(token)))
+    }
+}
+
+impl std::fmt::Debug for ProviderClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProviderClient({})", self.provider.auth)
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Secrets would go over the network in the clear.
+    #[error("the provider's address must be https; plain http is for loopback only")]
+    PlainText,
+    /// The HTTP client refuses its settings.
+    #[error("the HTTP client cannot be built")]
+    Http(#[from] reqwest::Error),
+}
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Shorter than what load balancers keep, so that a request rarely meets a closed connection.
+const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+const IDLE_CONNECTIONS: usize = 8;
+
+#[derive(Serialize)]
+struct TokenRequest<'a> {
+    #[serde(flatten)]
+    grant: Grant<'a>,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<BusinessUnit>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+enum Grant<'a> {
+    AuthorizationCode {
+        code: &'a str,
+        redirect_uri: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code_verifier: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<&'a str>,
+    },
+    /// Without a scope, which means that of the refresh token (RFC 6749 §6): a wider one in the
+    /// configuration of today would be `invalid_scope` for every session of yesterday.
+    RefreshToken { refresh_token: &'a str },
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, TokenError>>) -> Result<T, TokenError> {
+    let outcome = tokio::time::timeout(CALL_DEADLINE, work).await;
+    outcome.unwrap_or(Err(TokenError::Unavailable {
+        retry_after: None,
+        why: Outage::Timeout,
+    }))
+}

@@ -1,0 +1,125 @@
+//! `GET /`: everything the sandbox offers, on one page.
+
+use askama::Template;
+use http::StatusCode;
+
+use crate::sandbox::reply::Reply;
+use crate::sandbox::settings::Client;
+use crate::sandbox::settings::ClientKind;
+use crate::sandbox::sign_in;
+use crate::sandbox::tenant::Tenant;
+
+/// The help page.
+pub(super) fn page(tenant: &Tenant) -> Reply {
+    let template = Help {
+        css: sign_in::STYLE,
+        origin: tenant.origin().to_string(),
+        clients: &tenant.settings.clients,
+    };
+    sign_in::render(StatusCode::OK, &template, &sign_in::policy("'none'"))
+}
+
+const fn kind(client: &Client) -> &'static str {
+    match client.kind {
+        ClientKind::Web { .. } => "web app, authorization code with a secret",
+        ClientKind::Public => "public app, authorization code without a secret",
+        ClientKind::ServerToServer { .. } => "server to server, client credentials",
+    }
+}
+
+const ENDPOINTS: [(&str, &str); 14] = [
+    (
+        "GET /v2/authorize",
+        "The sign-in page. login_hint=ada (jonas, mei, nora, deny) answers without it.",
+    ),
+    (
+        "POST /v2/authorize/decision",
+        "The page's form: login (from its hidden field) and person, or deny=1.",
+    ),
+    (
+        "POST /v2/token",
+        "authorization_code, refresh_token, client_credentials; JSON or form; account_id switches the business unit.",
+    ),
+    ("GET /v2/userinfo", "Who the token belongs to; ?view=oidc."),
+    (
+        "GET /platform/v1/tokenContext",
+        "Enterprise, business unit and user of the token.",
+    ),
+    (
+        "/asset/v1/content/assets[/{id}]",
+        "E-mail assets: GET with $page and $pageSize, POST, PATCH, DELETE.",
+    ),
+    (
+        "GET /data/v1/customobjectdata/key/{key}/rowset",
+        "Rows of Customers, Orders%2F2026, VIP;EU and 50%25%20Off, matched as they are sent.",
+    ),
+    (
+        "POST /hub/v1/dataevents/key:{key}/rowset",
+        "Adds or replaces rows: [{\"keys\": {…}, \"values\": {…}}].",
+    ),
+    (
+        "POST /Service.asmx",
+        "SOAP with one fueloauth element in the header; an expired token is a fault with status 500.",
+    ),
+    (
+        "/echo/…",
+        "The request as it arrived, as JSON. Needs a token, as all of REST does.",
+    ),
+    (
+        "/bytes/{n}, /slow/{ms}, /status/{code}",
+        "Replies of any size, delay and status.",
+    ),
+    (
+        "GET /sandbox/stats, /sandbox/requests",
+        "Counters; the last 256 requests.",
+    ),
+    (
+        "GET, PUT /sandbox/faults",
+        "Faults by place (token, userinfo, rest, soap). PUT replaces all; {} clears them.",
+    ),
+    (
+        "POST /sandbox/revoke_all, /sandbox/reset",
+        "Ends all tokens; goes back to the first day.",
+    ),
+];
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sidegate sandbox</title>
+<link rel="icon" href="data:,">
+<style>{{ css|safe }}</style>
+</head>
+<body>
+<main class="stage"><div class="sheet wide">
+<p class="notice">Simulated tenant</p>
+<h1>Sidegate sandbox</h1>
+<p class="soft">A Marketing Cloud tenant that lives in memory at <code>{{ origin }}</code>: authentication, REST and SOAP in one place. Use it as <code>auth_base_url</code>.</p>
+<h2>Clients</h2>
+<table>{% for client in clients %}<tr><td><code>{{ client.id }}</code></td><td>{{ self::kind(client) }}</td></tr>{% endfor %}</table>
+<p class="soft">Secrets: <code>sandbox-web-secret-do-not-use</code>, <code>sandbox-server-secret-do-not-use</code>, unless configured otherwise.</p>
+<h2>Endpoints</h2>
+<table>{% for (path, about) in self::ENDPOINTS %}<tr><td><code>{{ path }}</code></td><td>{{ about }}</td></tr>{% endfor %}</table>
+<h2>Faults</h2>
+<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code>; <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
+<pre>curl -X PUT {{ origin }}/sandbox/faults \
+  -d '{"token": {"fault": "429", "retry_after": 5, "times": 2}, "rest": {"fault": "slow", "ms": 800}}'</pre>
+<h2>Signing in with curl</h2>
+<pre>curl -si '{{ origin }}/v2/authorize?response_type=code&amp;client_id=sandbox-public-client&amp;redirect_uri=http://127.0.0.1/cb&amp;state=s&amp;login_hint=ada'
+curl -s {{ origin }}/v2/token -H 'content-type: application/json' \
+  -d '{"grant_type":"authorization_code","client_id":"sandbox-public-client","redirect_uri":"http://127.0.0.1/cb","code":"…"}'</pre>
+</div></main>
+</body>
+</html>
+"#
+)]
+struct Help<'a> {
+    css: &'static str,
+    origin: String,
+    clients: &'a [Client],
+}

@@ -1,0 +1,173 @@
+//! The sign-in page, and the page for requests that may not be sent back.
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use sha2::Digest;
+use sha2::Sha256;
+use url::Url;
+
+use crate::sandbox::grants::Pending;
+use crate::sandbox::people::Person;
+use crate::sandbox::reply;
+use crate::sandbox::reply::Reply;
+use crate::sandbox::tenant::Tenant;
+
+/// Asks who is signing in.
+pub(super) fn page(tenant: &Tenant, pending: &Pending, login: &str) -> Reply {
+    let units = tenant.settings.business_units.iter().map(|unit| Unit {
+        name: &unit.name,
+        mid: unit.mid,
+        people: tenant
+            .settings
+            .people
+            .iter()
+            .filter(|person| person.business_units.first() == Some(&unit.mid))
+            .map(Face::of)
+            .collect(),
+    });
+    let template = SignIn {
+        css: STYLE,
+        client_id: &pending.client_id,
+        scopes: pending.scope.join(" "),
+        login,
+        units: units.filter(|unit| !unit.people.is_empty()).collect(),
+    };
+    // The browser applies `form-action` to the redirect that answers the form, too.
+    let target = Url::parse(&pending.redirect_uri).map_or_else(
+        |_| String::new(),
+        |url| match url.origin() {
+            origin @ url::Origin::Tuple(..) => origin.ascii_serialization(),
+            url::Origin::Opaque(_) => format!("{}:", url.scheme()),
+        },
+    );
+    let policy = policy(&format!("'self' {target}"));
+    render(StatusCode::OK, &template, &policy)
+}
+
+/// Says what is wrong with a request, without sending the browser anywhere.
+pub(super) fn problem(status: StatusCode, what: &str) -> Reply {
+    let template = Problem { css: STYLE, what };
+    render(status, &template, &policy("'none'"))
+}
+
+/// Fills in a template.
+pub(super) fn render(status: StatusCode, template: &impl Template, policy: &str) -> Reply {
+    match template.render() {
+        Ok(html) => reply::page(status, html, policy),
+        Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// Nothing but our own style sheet, by its digest.
+pub(super) fn policy(form_action: &str) -> String {
+    let digest = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; \
+         form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+    )
+}
+
+/// The style sheet of the sandbox's pages.
+pub(super) const STYLE: &str = include_str!("pages.css");
+
+struct Unit<'a> {
+    name: &'a str,
+    mid: u64,
+    people: Vec<Face<'a>>,
+}
+
+struct Face<'a> {
+    person: &'a Person,
+    initials: String,
+}
+
+impl<'a> Face<'a> {
+    fn of(person: &'a Person) -> Self {
+        let words = person.name.split_whitespace();
+        Self {
+            person,
+            initials: words
+                .filter_map(|word| word.chars().next())
+                .take(2)
+                .collect(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sign in to Aurora Goods</title>
+<link rel="icon" href="data:,">
+<style>{{ css|safe }}</style>
+</head>
+<body>
+<main class="stage"><div class="sheet">
+<p class="notice">Simulated tenant</p>
+<h1>Sign in to Aurora Goods</h1>
+<p class="soft">Pick a person to continue to <code>{{ client_id }}</code>. There is no password.</p>
+<form method="post" action="/v2/authorize/decision">
+<input type="hidden" name="login" value="{{ login }}">
+{% for unit in units %}
+<h2>{{ unit.name }} <small>MID {{ unit.mid }}</small></h2>
+{% for face in unit.people %}
+<button class="person" name="person" value="{{ face.person.id }}">
+<span class="face" aria-hidden="true">{{ face.initials }}</span>
+<span class="who"><b>{{ face.person.name }}</b><span>{{ face.person.email }}</span></span>
+{% if !face.person.licensed %}<span class="tag">not licensed</span>{% endif %}
+</button>
+{% endfor %}
+{% endfor %}
+<div class="foot">
+<details><summary>Scopes</summary>
+<p>{% if scopes.is_empty() %}None.{% else %}<code>{{ scopes }}</code>{% endif %}</p></details>
+<button class="plain" name="deny" value="1">Deny</button>
+</div>
+</form>
+</div></main>
+</body>
+</html>
+"#
+)]
+struct SignIn<'a> {
+    css: &'static str,
+    client_id: &'a str,
+    scopes: String,
+    login: &'a str,
+    units: Vec<Unit<'a>>,
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sign-in cannot start</title>
+<link rel="icon" href="data:,">
+<style>{{ css|safe }}</style>
+</head>
+<body>
+<main class="stage"><div class="sheet">
+<p class="notice">Simulated tenant</p>
+<h1>Sign-in cannot start</h1>
+<p>{{ what }}</p>
+<p class="soft">The application that sent you here has to change its request.</p>
+</div></main>
+</body>
+</html>
+"#
+)]
+struct Problem<'a> {
+    css: &'static str,
+    what: &'a str,
+}

@@ -1,0 +1,154 @@
+//! The tenant's state, shared by its endpoints and by whoever controls it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use http::HeaderMap;
+use http::header;
+
+use crate::crypto::Entropy;
+use crate::http::Origin;
+use crate::sandbox::assets::Assets;
+use crate::sandbox::fault::Faults;
+use crate::sandbox::grants::Grant;
+use crate::sandbox::grants::Grants;
+use crate::sandbox::record::Log;
+use crate::sandbox::rows::Rows;
+use crate::sandbox::settings::Settings;
+use crate::time::Clock;
+use crate::time::UnixTime;
+
+/// The simulated tenant.
+pub(super) struct Tenant {
+    pub(super) settings: Settings,
+    pub(super) faults: Faults,
+    pub(super) counters: Counters,
+    pub(super) log: Arc<Log>,
+    origin: Origin,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    grants: Mutex<Grants>,
+    content: Mutex<Content>,
+}
+
+/// What the business units own.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) assets: Assets,
+    pub(super) rows: Rows,
+}
+
+/// How often what was called.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) authorize: AtomicU64,
+    pub(super) token: AtomicU64,
+    pub(super) code_grants: AtomicU64,
+    pub(super) refreshes: AtomicU64,
+    pub(super) userinfo: AtomicU64,
+    pub(super) rest: AtomicU64,
+    pub(super) soap: AtomicU64,
+}
+
+impl Tenant {
+    pub(super) fn new(
+        settings: Settings,
+        origin: Origin,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            settings,
+            faults: Faults::default(),
+            counters: Counters::default(),
+            log: Arc::default(),
+            origin,
+            clock,
+            entropy,
+            grants: Mutex::default(),
+            content: Mutex::default(),
+        }
+    }
+
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    pub(super) fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `rest_instance_url` of token replies.
+    pub(super) fn rest_instance_url(&self) -> String {
+        self.instance_url(self.settings.rest_instance_url.as_ref())
+    }
+
+    /// `soap_instance_url` of token replies.
+    pub(super) fn soap_instance_url(&self) -> String {
+        self.instance_url(self.settings.soap_instance_url.as_ref())
+    }
+
+    /// What the request's bearer token stands for, if it has one that lives.
+    pub(super) fn bearer(&self, headers: &HeaderMap) -> Option<Grant> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let value = values.next()?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        if values.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        self.grants().access(token, self.now()).cloned()
+    }
+
+    /// Back to the first day: tokens, content, faults, counters and records.
+    pub(super) fn reset(&self) {
+        self.grants().reset();
+        *self.content() = Content::default();
+        self.faults.replace(std::collections::BTreeMap::new());
+        self.counters.reset();
+        self.log.clear();
+    }
+
+    fn instance_url(&self, chosen: Option<&String>) -> String {
+        chosen.map_or_else(
+            || self.settings.instance_url_style.spell(&self.origin),
+            Clone::clone,
+        )
+    }
+}
+
+impl Counters {
+    fn reset(&self) {
+        for counter in [
+            &self.authorize,
+            &self.token,
+            &self.code_grants,
+            &self.refreshes,
+            &self.userinfo,
+            &self.rest,
+            &self.soap,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Counts one.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,204 @@
+//! The access record: one line per request, however it ended.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::time::UnixTime;
+
+use super::settings::LogFormat;
+use super::sink;
+
+/// One worker's records, written in batches so that a request costs no system call.
+#[derive(Debug)]
+pub struct AccessLog {
+    format: LogFormat,
+    buffer: RefCell<Vec<u8>>,
+}
+
+/// What is recorded of a request. No query, no header, no cookie: they hold secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRecord<'a> {
+    /// When the request ended.
+    pub at: UnixTime,
+    /// The request's id.
+    pub id: &'a str,
+    /// The client's address.
+    pub client: IpAddr,
+    /// Method.
+    pub method: &'a str,
+    /// Path without query.
+    pub path: &'a str,
+    /// The answer's status.
+    pub status: u16,
+    /// The route's prefix, or our own endpoint.
+    pub route: &'a str,
+    /// The user's stable key.
+    pub user: Option<&'a str>,
+    /// The business unit of the token.
+    pub business_unit: Option<u64>,
+    /// The code of the refusal.
+    pub fault: Option<&'a str>,
+    /// From accept of the head to the answer's last byte.
+    pub duration: Duration,
+    /// From sending the request to the upstream's head.
+    pub upstream: Option<Duration>,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// `complete`, or why not.
+    pub end: &'static str,
+}
+
+impl AccessLog {
+    /// A log with an empty buffer.
+    pub fn new(format: LogFormat) -> Self {
+        Self {
+            format,
+            buffer: RefCell::default(),
+        }
+    }
+
+    /// Adds a record.
+    pub fn write(&self, record: &AccessRecord<'_>) {
+        let mut buffer = self.buffer.borrow_mut();
+        // Writing into memory does not fail.
+        let _written = match self.format {
+            LogFormat::Json => json(&mut buffer, record),
+            LogFormat::Text => text(&mut buffer, record),
+        };
+        if buffer.len() >= BATCH {
+            flush(&mut buffer);
+        }
+    }
+
+    /// Writes out what is waiting.
+    pub fn flush(&self) {
+        flush(&mut self.buffer.borrow_mut());
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+fn flush(buffer: &mut Vec<u8>) {
+    if !buffer.is_empty() {
+        let next = Vec::with_capacity(buffer.len());
+        sink::standard_error().send(std::mem::replace(buffer, next));
+    }
+}
+
+fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Result<()> {
+    write!(
+        out,
+        "{{\"timestamp\":\"{}\",\"level\":\"INFO\",\"event\":\"request\",\"request_id\":",
+        record.at.to_rfc3339()
+    )?;
+    string(out, record.id)?;
+    write!(out, ",\"client\":\"{}\",\"method\":", record.client)?;
+    string(out, record.method)?;
+    out.write_all(b",\"path\":")?;
+    string(out, record.path)?;
+    write!(out, ",\"status\":{},\"route\":", record.status)?;
+    string(out, record.route)?;
+    if let Some(user) = record.user {
+        out.write_all(b",\"user\":")?;
+        string(out, user)?;
+    }
+    if let Some(unit) = record.business_unit {
+        write!(out, ",\"business_unit\":{unit}")?;
+    }
+    if let Some(fault) = record.fault {
+        write!(out, ",\"code\":\"{fault}\"")?;
+    }
+    write!(out, ",\"duration_us\":{}", record.duration.as_micros())?;
+    if let Some(upstream) = record.upstream {
+        write!(out, ",\"upstream_us\":{}", upstream.as_micros())?;
+    }
+    writeln!(
+        out,
+        ",\"bytes\":{},\"end\":\"{}\"}}",
+        record.bytes, record.end
+    )
+}
+
+fn text(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Result<()> {
+    write!(
+        out,
+        "{} INFO request {} {} ",
+        record.at.to_rfc3339(),
+        record.client,
+        record.method
+    )?;
+    string(out, record.path)?;
+    write!(out, " {} {}", record.status, record.fault.unwrap_or("-"))?;
+    write!(
+        out,
+        " {}us {}B {} user=",
+        record.duration.as_micros(),
+        record.bytes,
+        record.end
+    )?;
+    string(out, record.user.unwrap_or("-"))?;
+    writeln!(out, " request_id={}", record.id)
+}
+
+/// A quoted string; a line break in a path must not begin a line of the log.
+fn string(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
+    serde_json::to_writer(out, text).map_err(std::io::Error::from)
+}
+
+/// Bytes that are written out at once.
+const BATCH: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const RECORD: AccessRecord<'_> = AccessRecord {
+        at: UnixTime::from_millis(1_000),
+        id: "id",
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        method: "GET",
+        path: "/a\n\"b",
+        status: 200,
+        route: "/",
+        user: Some("105\r\n"),
+        business_unit: Some(7),
+        fault: None,
+        duration: Duration::from_micros(42),
+        upstream: Some(Duration::from_micros(40)),
+        bytes: 3,
+        end: "complete",
+    };
+
+    #[test]
+    fn a_record_is_one_line_of_json() {
+        let mut out = Vec::new();
+        json(&mut out, &RECORD).expect("memory");
+        let line = String::from_utf8(out).expect("text");
+        assert_eq!(line.matches('\n').count(), 1);
+        let parsed: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(parsed["path"], "/a\n\"b");
+        assert_eq!(parsed["timestamp"], "1970-01-01T00:00:01.000Z");
+        assert_eq!(
+            (&parsed["status"], &parsed["duration_us"]),
+            (&200.into(), &42.into())
+        );
+    }
+
+    #[test]
+    fn a_record_is_one_line_of_text() {
+        let mut out = Vec::new();
+        text(&mut out, &RECORD).expect("memory");
+        assert_eq!(
+            String::from_utf8(out).expect("text").matches('\n').count(),
+            1
+        );
+    }
+}

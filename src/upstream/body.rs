@@ -1,0 +1,296 @@
+//! The two bodies of an exchange: the client's on its way up, the upstream's on its way down.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body::Frame;
+use http_body::SizeHint;
+use hyper::body::Incoming;
+
+use super::pool::Lease;
+
+/// What is sent to an upstream.
+#[derive(Debug, Default)]
+pub enum RequestBody {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// The client's body as it arrives, with what became of it.
+    Streaming(Rc<Transit>),
+    /// A small body that was sent before, and is sent again.
+    Kept(VecDeque<Bytes>),
+}
+
+impl RequestBody {
+    /// Takes the client's body; an empty one needs no bookkeeping. With `keep`, a small one can be
+    /// sent a second time.
+    pub fn streaming(body: Incoming, keep: bool) -> Self {
+        if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Streaming(Rc::new(Transit::new(body, keep)))
+        }
+    }
+
+    /// Where the body's way can be followed.
+    pub fn transit(&self) -> Option<Rc<Transit>> {
+        match self {
+            Self::Streaming(transit) => Some(Rc::clone(transit)),
+            Self::Empty | Self::Kept(_) => None,
+        }
+    }
+}
+
+/// A client's body on its way up.
+#[derive(Debug)]
+pub struct Transit {
+    /// Gone once it was handed on to be sent again.
+    body: RefCell<Option<Incoming>>,
+    frames: Cell<u64>,
+    state: Cell<TransitState>,
+    /// What passed, as long as it is little.
+    kept: RefCell<Option<VecDeque<Bytes>>>,
+    kept_bytes: Cell<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TransitState {
+    Moving,
+    Ended,
+    Broken,
+}
+
+impl Transit {
+    fn new(body: Incoming, keep: bool) -> Self {
+        Self {
+            body: RefCell::new(Some(body)),
+            frames: Cell::new(0),
+            state: Cell::new(TransitState::Moving),
+            kept: RefCell::new(keep.then(VecDeque::new)),
+            kept_bytes: Cell::new(0),
+        }
+    }
+
+    /// Frames passed so far; a number that changes while the body moves.
+    pub fn frames(&self) -> u64 {
+        self.frames.get()
+    }
+
+    /// Whether the client broke off.
+    pub fn is_broken(&self) -> bool {
+        self.state.get() == TransitState::Broken
+    }
+
+    /// The body once more: untouched if nothing of it was read, from memory if all of it was and it
+    /// is small.
+    pub fn again(&self) -> Option<RequestBody> {
+        match self.state.get() {
+            TransitState::Moving if self.frames.get() == 0 => {
+                let body = self.body.borrow_mut().take()?;
+                Some(RequestBody::Streaming(Rc::new(Self::new(body, false))))
+            }
+            TransitState::Ended => self.kept.borrow().clone().map(RequestBody::Kept),
+            TransitState::Moving | TransitState::Broken => None,
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        loop {
+            let mut body = self.body.borrow_mut();
+            // The connection that asks is done with: its answer came without this body.
+            let Some(body) = body.as_mut() else {
+                return Poll::Pending;
+            };
+            let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+            self.frames.set(self.frames.get() + 1);
+            match &frame {
+                // A client's trailers could carry identity that no rule has looked at (RFC 9110 §6.5.1).
+                Some(Ok(frame)) if frame.is_trailers() => continue,
+                Some(Ok(frame)) => {
+                    frame
+                        .data_ref()
+                        .into_iter()
+                        .for_each(|data| self.keep(data));
+                    if body.is_end_stream() {
+                        self.state.set(TransitState::Ended);
+                    }
+                }
+                Some(Err(_)) => self.state.set(TransitState::Broken),
+                None => self.state.set(TransitState::Ended),
+            }
+            return Poll::Ready(frame);
+        }
+    }
+
+    fn keep(&self, data: &Bytes) {
+        let mut kept = self.kept.borrow_mut();
+        self.kept_bytes
+            .set(self.kept_bytes.get().saturating_add(data.len()));
+        if self.kept_bytes.get() > MAX_KEPT {
+            *kept = None;
+        } else if let Some(kept) = kept.as_mut() {
+            kept.push_back(data.clone());
+        }
+    }
+}
+
+/// A body up to this size can be sent a second time.
+const MAX_KEPT: usize = 64 * 1024;
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(transit) => transit.poll(cx),
+            Self::Kept(frames) => Poll::Ready(frames.pop_front().map(|data| Ok(Frame::data(data)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming(transit) => transit
+                .body
+                .borrow()
+                .as_ref()
+                .is_some_and(Body::is_end_stream),
+            Self::Kept(frames) => frames.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streaming(transit) => transit
+                .body
+                .borrow()
+                .as_ref()
+                .map_or_else(SizeHint::default, Body::size_hint),
+            Self::Kept(frames) => {
+                let bytes = frames.iter().map(Bytes::len).sum::<usize>();
+                u64::try_from(bytes).map_or_else(|_| SizeHint::default(), SizeHint::with_exact)
+            }
+        }
+    }
+}
+
+/// An upstream's answer. Gives its connection back to the pool when it has been read to the end;
+/// dropped earlier, the connection is closed.
+#[derive(Debug)]
+pub struct ResponseBody {
+    body: Incoming,
+    lease: Option<(Lease, Sent)>,
+}
+
+/// How to know whether the request was sent to its end.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// It had no body.
+    Wholly,
+    /// By its body's way.
+    AsFarAs(Rc<Transit>),
+    /// Not at all.
+    Unknown,
+}
+
+impl Sent {
+    pub(super) fn of(body: &RequestBody) -> Self {
+        match body {
+            RequestBody::Empty => Self::Wholly,
+            RequestBody::Streaming(transit) => Self::AsFarAs(Rc::clone(transit)),
+            RequestBody::Kept(_) => Self::Unknown,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Wholly => true,
+            Self::AsFarAs(transit) => transit.state.get() == TransitState::Ended,
+            Self::Unknown => false,
+        }
+    }
+}
+
+impl ResponseBody {
+    /// `sent` follows the request's body: an answer may come before all of it is sent, and then the
+    /// connection is not free although the answer has ended.
+    pub(super) fn new(body: Incoming, lease: Lease, sent: Sent) -> Self {
+        let mut this = Self {
+            body,
+            lease: Some((lease, sent)),
+        };
+        if this.body.is_end_stream() {
+            this.settle();
+        }
+        this
+    }
+
+    fn give_back(&mut self) {
+        if let Some((lease, sent)) = self.lease.take()
+            && sent.is_over()
+        {
+            lease.give_back();
+        }
+    }
+
+    /// Once nothing more can come, the next request may have the connection.
+    fn settle(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        loop {
+            let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+            match &frame {
+                Some(Ok(frame)) if frame.is_trailers() => {}
+                Some(Ok(_)) => {
+                    if this.body.is_end_stream() {
+                        this.settle();
+                    }
+                    return Poll::Ready(frame);
+                }
+                Some(Err(_)) => {
+                    this.lease = None;
+                    return Poll::Ready(frame);
+                }
+                None => {
+                    this.give_back();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

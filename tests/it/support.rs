@@ -1,0 +1,19 @@
+//! A whole gateway for one test: tenant, tool and gateway on ports of the kernel's choice, and the
+//! clients that talk to it.
+
+pub mod browser;
+pub mod gate;
+pub mod line;
+pub mod process;
+pub mod puppet;
+pub mod raw;
+pub mod tap;
+pub mod wire;
+
+pub use browser::Answer;
+pub use browser::Browser;
+pub use gate::Gate;
+pub use gate::Plan;
+pub use puppet::Puppet;
+pub use tap::Tap;
+pub use wire::Wire;

@@ -1,0 +1,137 @@
+//! The program itself, run as a person or an orchestrator would.
+
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Read;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// The program with `arguments`, in `folder`, and nothing of the surroundings but `variables`.
+pub fn sidegate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs `command` to its end, which has to come by itself.
+pub async fn run(mut command: Command) -> Output {
+    let child = command.spawn().expect("it runs");
+    let pid = child.id();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let Ok(output) = timeout(DEADLINE, output).await else {
+        send("KILL", pid);
+        panic!("it does not end by itself");
+    };
+    output.expect("no panic").expect("it ran")
+}
+
+/// The exit code of a program that ended by itself.
+pub fn code(output: &Output) -> i32 {
+    output.status.code().expect("no signal")
+}
+
+/// A program that runs until it is told to stop.
+pub struct Running {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl Running {
+    /// Starts `command` and follows its standard output.
+    pub fn by_output(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::null()).spawn().expect("it runs");
+        let output = child.stdout.take().expect("piped");
+        Self::following(child, output)
+    }
+
+    /// Starts `command` and follows its log.
+    pub fn by_log(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let log = child.stderr.take().expect("piped");
+        Self::following(child, log)
+    }
+
+    fn following(child: Child, source: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        // Reads to the end also when nobody listens any more, so that the program never waits.
+        std::thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                let _heard = sender.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line that holds `text`; `None` if the program ends without one.
+    pub async fn line(&mut self, text: &str) -> Option<String> {
+        let search = async {
+            loop {
+                let line = self.lines.recv().await?;
+                if line.contains(text) {
+                    return Some(line);
+                }
+            }
+        };
+        timeout(DEADLINE, search)
+            .await
+            .expect("it says something in time")
+    }
+
+    /// Sends `signal` and waits for the exit code.
+    pub async fn stop(mut self, signal: &str) -> i32 {
+        send(signal, self.pid());
+        // Its output ends with it.
+        let end = async { while self.lines.recv().await.is_some() {} };
+        timeout(DEADLINE, end).await.expect("it ends in time");
+        let status = self.child.wait().expect("it ran");
+        status.code().expect("it ends by itself")
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most memory that it ever had at once, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("running");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes
+            .and_then(|digits| digits.trim().parse::<u64>().ok())
+            .expect("a number")
+            * 1024
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn send(signal: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success(), "signal {signal}");
+}
+
+const DEADLINE: Duration = Duration::from_secs(30);
