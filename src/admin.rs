@@ -18,22 +18,40 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::http::reply;
 use crate::net::listener::accept;
 
 /// Whether traffic should come.
 #[derive(Debug, Default)]
-pub struct Readiness(AtomicBool);
+pub struct Readiness {
+    serving: AtomicBool,
+    /// Whether the store answers, if sessions cannot do without one.
+    store: Option<watch::Receiver<bool>>,
+}
 
 impl Readiness {
-    /// Says whether traffic should come.
-    pub fn set_ready(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    /// Depends on a store that says whether it answers.
+    pub fn with_store(store: watch::Receiver<bool>) -> Self {
+        Self {
+            store: Some(store),
+            ..Self::default()
+        }
     }
 
-    fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Says whether traffic should come.
+    pub fn set_ready(&self, ready: bool) {
+        self.serving.store(ready, Ordering::Relaxed);
+    }
+
+    /// Why no traffic should come; empty if it should.
+    fn obstacles(&self) -> Vec<&'static str> {
+        let stopped = !self.serving.load(Ordering::Relaxed);
+        let alone = self.store.as_ref().is_some_and(|store| !*store.borrow());
+        let obstacles = [(stopped, "not_serving"), (alone, "session_store")];
+        let obstacles = obstacles.into_iter().filter(|(is, _)| *is);
+        obstacles.map(|(_, name)| name).collect()
     }
 }
 
@@ -78,8 +96,8 @@ impl Admin {
             return reply::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
         match request.uri().path() {
-            "/livez" => status(true),
-            "/readyz" => status(self.readiness.is_ready()),
+            "/livez" => status(&[]),
+            "/readyz" => status(&self.readiness.obstacles()),
             "/version" => {
                 reply::json(&json!({ "name": "sidegate", "version": env!("CARGO_PKG_VERSION") }))
             }
@@ -88,10 +106,11 @@ impl Admin {
     }
 }
 
-fn status(good: bool) -> Response<Full<Bytes>> {
-    let mut answer = reply::json(&json!({ "status": if good { "ok" } else { "unavailable" } }));
-    if !good {
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+fn status(obstacles: &[&str]) -> Response<Full<Bytes>> {
+    if obstacles.is_empty() {
+        return reply::json(&json!({ "status": "ok" }));
     }
+    let mut answer = reply::json(&json!({ "status": "unavailable", "reasons": obstacles }));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     answer
 }

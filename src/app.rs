@@ -58,6 +58,7 @@ pub struct App {
     tasks: TaskTracker,
     rereader: Arc<Rereader>,
     provider: Arc<Provider>,
+    store: Option<watch::Receiver<bool>>,
     control: Option<Runtime>,
 }
 
@@ -85,7 +86,8 @@ impl App {
         let (phase, phases) = watch::channel(Phase::Serving);
         let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
         let (timeouts, log) = (config.timeouts, config.log);
-        let (gateway, rereader) = build::gateway(config, ports, control.handle(), &tasks)?;
+        let (gateway, rereader, readiness, store) =
+            build::gateway(config, ports, control.handle(), &tasks)?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
         rereader.reread();
@@ -103,7 +105,7 @@ impl App {
             let thread = std::thread::Builder::new().name(format!("sidegate-worker-{number}"));
             workers.push(thread.spawn(move || worker::run(worker))?);
         }
-        let readiness = Arc::new(Readiness::default());
+        let readiness = Arc::new(readiness);
         readiness.set_ready(true);
         control.spawn(Admin::new(Arc::clone(&readiness)).serve(admin));
         Ok(Self {
@@ -115,6 +117,7 @@ impl App {
             tasks,
             rereader,
             provider,
+            store,
             control: Some(control),
         })
     }
@@ -133,6 +136,11 @@ impl App {
     /// directory changes and every 30 seconds. Blocks.
     pub fn reread(&self) {
         self.rereader.reread();
+    }
+
+    /// Whether the store that replicas share answers, if there is one; tells when that changes.
+    pub fn store_state(&self) -> Option<watch::Receiver<bool>> {
+        self.store.clone()
     }
 
     /// Which client secret the provider accepts and since when, once that is known.

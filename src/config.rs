@@ -41,6 +41,8 @@ use crate::net::settings::TrustedProxies;
 use crate::oauth::Provider;
 use crate::session::NotBefore;
 use crate::session::Policy;
+use crate::session::shared::Keeping;
+use crate::session::shared::RedisSettings;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
 use findings::Findings;
@@ -79,6 +81,8 @@ pub struct Config {
     pub key_sources: Vec<SecretSource>,
     /// How long sessions live.
     pub session: Policy,
+    /// The store that replicas share, and what for.
+    pub shared: Option<(RedisSettings, Keeping)>,
     /// The sessions that are refused, and the file that lists them.
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// Which path goes where.

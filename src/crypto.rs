@@ -10,6 +10,7 @@ pub mod tls;
 pub use entropy::Entropy;
 pub use entropy::OsEntropy;
 pub use envelope::Binding;
+pub use envelope::HEAD_TEXT as ENVELOPE_HEAD_TEXT;
 pub use envelope::OpenError;
 pub use envelope::Opened;
 pub use envelope::Purpose;

@@ -75,6 +75,8 @@ pub enum Fault {
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
+    /// The store that keeps the sessions does not answer.
+    StoreUnavailable,
     // 4: behind the gateway
     /// No connection to the destination.
     UpstreamUnreachable,
@@ -101,7 +103,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -135,6 +137,7 @@ impl Fault {
         Self::InsecureFront,
         Self::FormNotSent,
         Self::RefreshUnavailable,
+        Self::StoreUnavailable,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
@@ -363,6 +366,12 @@ impl Fault {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Your session cannot be renewed at the moment",
                 "Wait a few seconds and try again; you stay signed in.",
+            ),
+            Self::StoreUnavailable => (
+                "SG-3002",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Sessions cannot be looked up at the moment",
+                "Try again in a few seconds; nobody is signed out. Whoever runs this tool: the session store does not answer, see the log.",
             ),
             Self::UpstreamUnreachable => (
                 "SG-4001",

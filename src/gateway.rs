@@ -44,6 +44,7 @@ use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
+use crate::session::shared::Records;
 use crate::time::Clock;
 
 /// What all workers share. Nothing in it changes while requests run.
@@ -62,6 +63,8 @@ pub struct Gateway {
     pub endpoint: Arc<dyn TokenEndpoint>,
     /// Seals and opens sessions.
     pub store: Arc<CookieStore>,
+    /// Where sessions are kept, if not in cookies.
+    pub records: Option<Arc<Records>>,
     /// Renews sessions.
     pub refresher: Arc<Refresher>,
     /// Sessions that nobody has used yet.

@@ -1,4 +1,5 @@
-//! The session: what is kept for a signed-in person, sealed in cookies, renewed without races.
+//! The session: what is kept for a signed-in person, sealed in cookies or in a shared store, renewed
+//! without races.
 
 pub mod cookie;
 pub mod freshness;
@@ -8,6 +9,8 @@ pub mod opened;
 pub mod policy;
 pub mod refresh;
 pub mod revocation;
+pub mod shared;
+pub mod ticket;
 
 pub use cookie::CookieStore;
 pub use cookie::Presented;
@@ -20,3 +23,4 @@ pub use refresh::Outcome;
 pub use refresh::Refresher;
 pub use revocation::NotBefore;
 pub use revocation::Revocations;
+pub use ticket::Ticket;

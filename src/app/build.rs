@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::Ports;
@@ -12,6 +13,7 @@ use super::reread::Group;
 use super::reread::KeyFiles;
 use super::reread::Rereader;
 use super::reread::RevocationFile;
+use crate::admin::Readiness;
 use crate::config::Config;
 use crate::gateway::Arrivals;
 use crate::gateway::Gateway;
@@ -24,6 +26,7 @@ use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
+use crate::session::shared::Shared;
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(
@@ -31,7 +34,7 @@ pub(super) fn gateway(
     ports: &Ports,
     control: &Handle,
     tasks: &TaskTracker,
-) -> Result<(Gateway, Rereader), StartError> {
+) -> Result<Built, StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
     let client = ProviderClient::new(
@@ -54,15 +57,31 @@ pub(super) fn gateway(
         fence: provider.fence.clone(),
         entropy: Arc::clone(&ports.entropy),
     });
-    let refresher = Arc::new(Refresher::new(
+    let mut refresher = Refresher::new(
         Arc::clone(&endpoint),
         Arc::clone(&store),
         Arc::clone(&ports.clock),
         tenant,
         control.clone(),
         tasks.clone(),
-    ));
+    );
     let revocations = Arc::<Revocations>::default();
+    let shared = config.shared.map(|(settings, keeping)| {
+        let revocations = Arc::clone(&revocations);
+        Shared::new(settings, keeping, &store, revocations, &ports.clock)
+    });
+    if let Some(shared) = &shared {
+        refresher = refresher.together_with(Arc::clone(&shared.replicas));
+    }
+    let records = shared.as_ref().and_then(|shared| shared.records.clone());
+    let readiness = match &shared {
+        Some(shared) if records.is_some() => Readiness::with_store(shared.link.subscribe()),
+        _ => Readiness::default(),
+    };
+    let store_state = shared.as_ref().map(|shared| shared.link.subscribe());
+    if let Some(shared) = shared {
+        shared.run(control);
+    }
     let mut groups: Vec<Box<dyn Group>> = vec![
         Box::new(KeyFiles {
             sources: config.key_sources,
@@ -90,7 +109,8 @@ pub(super) fn gateway(
         provider,
         endpoint,
         store,
-        refresher,
+        refresher: Arc::new(refresher),
+        records,
         arrivals: Arrivals::default(),
         revocations,
         used_states: UsedStates::default(),
@@ -99,5 +119,8 @@ pub(super) fn gateway(
         control: control.clone(),
         tasks: tasks.clone(),
     };
-    Ok((gateway, rereader))
+    Ok((gateway, rereader, readiness, store_state))
 }
+
+/// What requests share, what watches files, what the probes tell, and whether the store answers.
+type Built = (Gateway, Rereader, Readiness, Option<watch::Receiver<bool>>);

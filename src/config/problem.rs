@@ -78,11 +78,13 @@ pub enum Risk {
     NoPkce,
     /// Codes and the client secret go to a host that is not Marketing Cloud's.
     OtherProvider,
+    /// The session store's password can be read on the way.
+    PlainStore,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -93,6 +95,7 @@ impl Risk {
         Self::TokenInPlainText,
         Self::NoPkce,
         Self::OtherProvider,
+        Self::PlainStore,
     ];
 
     /// The code as printed.
@@ -108,6 +111,7 @@ impl Risk {
             Self::TokenInPlainText => "SG-6108",
             Self::NoPkce => "SG-6109",
             Self::OtherProvider => "SG-6110",
+            Self::PlainStore => "SG-6112",
         }
     }
 }

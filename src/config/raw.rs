@@ -61,6 +61,7 @@ pub(super) struct RawSession {
     pub(super) lifetime: Option<String>,
     pub(super) idle_timeout: Option<String>,
     pub(super) store: Option<RawStore>,
+    pub(super) refresh_coordination: Option<RawShared>,
     pub(super) embedded: Option<String>,
     pub(super) not_before: Option<String>,
 }
@@ -69,13 +70,27 @@ pub(super) struct RawSession {
 #[serde(untagged)]
 pub(super) enum RawStore {
     Name(String),
-    Section(RawNothing),
+    Section(RawShared),
 }
 
-/// A section of which this version has no key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawNothing {}
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawShared {
+    pub(super) redis: Option<RawRedis>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRedis {
+    pub(super) url: Option<RawSecrets>,
+    pub(super) topology: Option<String>,
+    pub(super) sentinel_master: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<RawSecret>,
+    pub(super) ca_file: Option<String>,
+    pub(super) certificate_file: Option<String>,
+    pub(super) key_file: Option<String>,
+}
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -3,6 +3,7 @@
 
 mod listener;
 mod marketing_cloud;
+mod redis;
 mod routes;
 mod secret;
 mod session;
@@ -52,11 +53,11 @@ impl Resolver<'_> {
             values::boolean,
         );
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
-        let (session, keys, not_before) = self.session(raw.session);
+        let session = self.session(raw.session);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
         let timeouts = self.timeouts(raw.timeouts);
         let log = self.log(raw.log);
-        let (keys, key_sources) = keys?;
+        let (keys, key_sources) = session.keys?;
         Some(Config {
             public_url: public_url?,
             listen,
@@ -70,8 +71,9 @@ impl Resolver<'_> {
             client_secret_sources,
             keys,
             key_sources,
-            session,
-            not_before,
+            session: session.policy,
+            shared: session.shared,
+            not_before: session.not_before,
             routes,
             timeouts,
             log,

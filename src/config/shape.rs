@@ -70,10 +70,23 @@ const SESSION: &[Key] = &[
     key("keys", Shape::Secrets),
     text("lifetime"),
     text("idle_timeout"),
-    key("store", Shape::TextOrSection(&[key("redis", Shape::Later)])),
+    key("store", Shape::TextOrSection(SHARED)),
+    key("refresh_coordination", Shape::Section(SHARED)),
     text("embedded"),
-    key("refresh_coordination", Shape::Later),
     text("not_before"),
+];
+
+const SHARED: &[Key] = &[key("redis", Shape::Section(REDIS))];
+
+const REDIS: &[Key] = &[
+    key("url", Shape::Secrets),
+    text("topology"),
+    text("sentinel_master"),
+    text("username"),
+    key("password", Shape::Secret),
+    text("ca_file"),
+    text("certificate_file"),
+    text("key_file"),
 ];
 
 const ROUTE: &[Key] = &[

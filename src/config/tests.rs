@@ -33,9 +33,14 @@ routes:
 ";
 
 pub(super) fn environment() -> Environment {
-    [("SECRET", "s3cr3t"), ("KEY", KEY), ("OTHER_KEY", OTHER_KEY)]
-        .into_iter()
-        .collect()
+    [
+        ("SECRET", "s3cr3t"),
+        ("KEY", KEY),
+        ("OTHER_KEY", OTHER_KEY),
+        ("STORE", "rediss://:pw@a"),
+    ]
+    .into_iter()
+    .collect()
 }
 
 pub(super) fn load_text(text: &str) -> Result<Loaded, Problems> {
@@ -176,7 +181,7 @@ tenants: []
             "9:12 SG-6005 marketing_cloud.partner",
             "11:9 SG-6004 session.keys",
             "13:17 SG-6004 session.idle_timeout",
-            "14:12 SG-6005 session.store.redis",
+            "14:26 SG-6004 session.store.redis.url",
             "17:9 SG-6004 routes[0].to",
             "18:5 SG-6002 routes[0].acess",
             "19:5 SG-6003 routes[1].path",

@@ -36,6 +36,10 @@ pub enum Purpose {
     Session,
     /// A sign-in under way.
     Login,
+    /// Where a session is kept, and the key to it.
+    Ticket,
+    /// A session that is kept outside the browser.
+    Record,
 }
 
 impl Purpose {
@@ -43,6 +47,8 @@ impl Purpose {
         match self {
             Self::Session => "sidegate envelope 1 session",
             Self::Login => "sidegate envelope 1 login",
+            Self::Ticket => "sidegate envelope 1 ticket",
+            Self::Record => "sidegate envelope 1 record",
         }
     }
 }
@@ -145,7 +151,8 @@ const KEY_ID: usize = 4;
 const SALT: usize = 16;
 const TAG: usize = 16;
 const HEAD: usize = 1 + KEY_ID + SALT;
-const HEAD_TEXT: usize = HEAD / 3 * 4;
+/// How much of the text tells an envelope from every other: up to the end of its salt.
+pub const HEAD_TEXT: usize = HEAD / 3 * 4;
 const _: () = assert!(HEAD.is_multiple_of(3), "the head ends at a base64 group");
 /// An empty plaintext's envelope.
 const MIN_TEXT: usize = HEAD_TEXT + (TAG * 4).div_ceil(3);

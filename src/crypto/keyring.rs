@@ -49,6 +49,11 @@ impl MasterKey {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(self.bytes.as_slice()))
     }
 
+    /// The key itself, to be kept where only its owner can read it.
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
     /// The key's public name.
     pub fn id(&self) -> KeyId {
         self.id
@@ -66,7 +71,8 @@ impl MasterKey {
         subkey
     }
 
-    fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+    /// A key that was made by [`MasterKey::generate`].
+    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
         let schedule = Hkdf::<Sha256>::new(Some(b"sidegate key id"), bytes.as_slice());
         let mut id = [0; 4];
         expand(&schedule, &[], &mut id);

@@ -30,6 +30,7 @@ use crate::oauth::transaction::State;
 use crate::session::model::Person;
 use crate::session::model::Session;
 use crate::session::model::SessionId;
+use crate::session::ticket::Ticket;
 
 impl Worker {
     /// `GET /oauth2/callback`.
@@ -81,7 +82,10 @@ impl Worker {
                 state: None,
             }),
         };
-        outcome.unwrap_or_else(|failed| self.failed(failed, parts, record))
+        match outcome {
+            Ok(reply) => reply,
+            Err(failed) => self.failed(failed, parts, record).await,
+        }
     }
 
     async fn granted(
@@ -99,11 +103,22 @@ impl Worker {
         let transaction = self
             .transaction(state, &parts.headers)
             .ok_or_else(|| failed(Fault::ForeignCallback))?;
+        // The code is good once: a store that is away must not cost it.
+        if gateway
+            .records
+            .as_ref()
+            .is_some_and(|records| !records.is_up())
+        {
+            return Err(Failed {
+                fault: Fault::StoreUnavailable,
+                state: None,
+            });
+        }
         let claim = state.cookie_suffix();
         if !gateway.used_states.claim(&claim, gateway.clock.now()) {
             return Err(failed(Fault::CodeRefused));
         }
-        let session = self.exchange(code, transaction.verifier).await.map_err(|error| {
+        let mut session = self.exchange(code, transaction.verifier).await.map_err(|error| {
             tracing::warn!(event = "sign_in.failed", %error, code = error.fault().code(), "Sign-in failed.");
             if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
                 // The code may still be good: loading the callback again is another try.
@@ -113,7 +128,20 @@ impl Worker {
             failed(error.fault())
         })?;
         let now = gateway.clock.now();
-        let sealed = gateway.store.seal(&session, now).map_err(|error| {
+        if let Some(records) = &gateway.records {
+            let entropy = gateway.entropy.as_ref();
+            let ticket = Ticket::generate(session.id, session.ends_at, entropy);
+            session.ticket = Some(Arc::new(ticket));
+            records.create(&session).await.map_err(|error| {
+                tracing::error!(event = "sign_in.failed", %error, "The session could not be stored.");
+                failed(Fault::StoreUnavailable)
+            })?;
+        }
+        let sealed = match &session.ticket {
+            Some(ticket) => Ok(gateway.store.seal_ticket(ticket, now)),
+            None => gateway.store.seal(&session, now),
+        };
+        let sealed = sealed.map_err(|error| {
             let length = |text: Option<&str>| text.map_or(0, str::len);
             tracing::error!(
                 event = "sign_in.failed",
@@ -158,13 +186,13 @@ impl Worker {
         Some(reply)
     }
 
-    fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
+    async fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
         let Failed { fault, state } = failed;
         let stale = matches!(fault, Fault::ForeignCallback | Fault::CodeRefused);
         // The back button over a finished sign-in: whoever is signed in just goes on.
         if stale
             && matches!(
-                self.look_up(&parts.headers, self.gateway.clock.now()),
+                self.look_up(&parts.headers, self.gateway.clock.now()).await,
                 Lookup::Live(_)
             )
         {
@@ -269,11 +297,16 @@ async fn sign_in(
         signed_in_at: now,
         ends_at: now.plus(policy.lifetime),
         idle_until: now.plus(policy.idle_timeout),
+        ticket: None,
     })
 }
 
 fn retry_after(fault: Fault) -> Option<u64> {
-    (fault == Fault::ProviderUnavailable).then_some(Duration::from_secs(5).as_secs())
+    match fault {
+        Fault::ProviderUnavailable => Some(Duration::from_secs(5).as_secs()),
+        Fault::StoreUnavailable => Some(Duration::from_secs(2).as_secs()),
+        _ => None,
+    }
 }
 
 /// A callback that leads nowhere, and the attempt it ends, if it does.

@@ -20,7 +20,8 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
-use crate::session::Session;
+use crate::session::model::SessionId;
+use crate::time::UnixTime;
 
 impl Worker {
     /// Serves the endpoint called `name`.
@@ -35,7 +36,7 @@ impl Worker {
         let reply = match name {
             "start" => {
                 allow(method, READ)?;
-                self.start(parts, record)
+                self.start(parts, record).await
             }
             "callback" => {
                 allow(method, READ)?;
@@ -43,7 +44,7 @@ impl Worker {
             }
             "sign_out" => {
                 allow(method, READ_OR_POST)?;
-                self.sign_out(parts)?
+                self.sign_out(parts).await?
             }
             "userinfo" => {
                 allow(method, READ)?;
@@ -75,7 +76,7 @@ impl Worker {
         Ok(self.finish(reply))
     }
 
-    fn start(&self, parts: &Parts, record: &mut Record) -> Reply {
+    async fn start(&self, parts: &Parts, record: &mut Record) -> Reply {
         let query = parts.uri.query().unwrap_or_default();
         // A form writes a space as a plus sign, and a plus sign as %2B.
         let rd = query
@@ -92,13 +93,15 @@ impl Worker {
         };
         let return_path = decoded.and_then(|path| read(&path).ok());
         self.sign_in_again(parts, return_path.unwrap_or_else(ReturnPath::root), record)
+            .await
     }
 
     /// The session of a request to an endpoint that needs one. These answer 401 and never redirect.
     async fn current(&self, parts: &Parts, record: &mut Record) -> Result<Current, Stop> {
         let now = self.gateway.clock.now();
-        let outcome = match self.look_up(&parts.headers, now) {
+        let outcome = match self.look_up(&parts.headers, now).await {
             Lookup::Live(live) => self.fresh(live, now).await,
+            Lookup::Unavailable => Err(Stop::store_unavailable()),
             Lookup::NotPresented | Lookup::Invalid => Err(Stop::SignIn),
         };
         match outcome {
@@ -134,7 +137,7 @@ impl Worker {
     }
 
     /// POST signs out; GET shows a button, so that no image on another site can do it.
-    fn sign_out(&self, parts: &Parts) -> Result<Reply, Fault> {
+    async fn sign_out(&self, parts: &Parts) -> Result<Reply, Fault> {
         let site = &self.gateway.site;
         if parts.method != Method::POST {
             return Ok(crate::http::pages::sign_out(&site.path("sign_out")));
@@ -148,12 +151,33 @@ impl Worker {
             reply.headers_mut().append(header::SET_COOKIE, line);
         }
         let now = self.gateway.clock.now();
-        if let Lookup::Live(live) = self.look_up(&parts.headers, now) {
-            let Session { id, ends_at, .. } = *live.session;
+        if let Some((id, ends_at)) = self.presented_id(&parts.headers, now).await {
             self.gateway.revocations.sign_out(id, ends_at, now);
+            // At once where the store answers; else as soon as it does, by way of the sign-out's message.
+            if let Some(records) = &self.gateway.records
+                && let Err(error) = records.remove(id).await
+            {
+                tracing::warn!(event = "sign_out.waits", session = %id, %error, "The session leaves the store later.");
+            }
             tracing::info!(event = "sign_out", session = %id, "Signed out.");
         }
         Ok(reply)
+    }
+
+    /// Which session a request presents, and when it ends; also while its store is away.
+    async fn presented_id(
+        &self,
+        headers: &HeaderMap,
+        now: UnixTime,
+    ) -> Option<(SessionId, UnixTime)> {
+        match self.look_up(headers, now).await {
+            Lookup::Live(live) => Some((live.session.id, live.session.ends_at)),
+            Lookup::Unavailable => {
+                let ticket = self.presented_ticket(headers, now)?;
+                Some((ticket.id(), ticket.ends_at()))
+            }
+            Lookup::NotPresented | Lookup::Invalid => None,
+        }
     }
 
     fn signed_out_lines(&self, headers: &HeaderMap) -> Vec<HeaderValue> {

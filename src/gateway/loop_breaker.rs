@@ -80,12 +80,13 @@ impl Worker {
     }
 
     /// Why sessions do not come back, as far as one of their requests shows it.
-    pub(super) fn loop_cause(&self, headers: &HeaderMap, now: UnixTime) -> Fault {
+    pub(super) async fn loop_cause(&self, headers: &HeaderMap, now: UnixTime) -> Fault {
         match (
             Presented::of(headers, self.gateway.site.names()),
-            self.look_up(headers, now),
+            self.look_up(headers, now).await,
         ) {
             (_, Lookup::Live(_)) => Fault::SessionEnded,
+            (_, Lookup::Unavailable) => Fault::StoreUnavailable,
             (Presented::Nothing, _) => Fault::SessionLost,
             (Presented::Broken, _) => Fault::SessionCut,
             (Presented::Sealed(_), _) => Fault::SessionRefused,

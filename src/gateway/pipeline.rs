@@ -40,8 +40,10 @@ use crate::session::Freshness;
 use crate::session::Live;
 use crate::session::Outcome;
 use crate::session::Presented;
+use crate::session::Ticket;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
+use crate::session::shared::Records;
 use crate::time::UnixTime;
 
 impl Handler for Worker {
@@ -61,7 +63,7 @@ impl Handler for Worker {
         let mut record = Record::begin(self.log.clone(), clock, id, client.address, method, uri);
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
-            Err(stop) => self.stop(stop, &parts, &mut record),
+            Err(stop) => self.stop(stop, &parts, &mut record).await,
         };
         answer
             .headers_mut()
@@ -124,8 +126,9 @@ impl Worker {
             return Ok(None);
         }
         let now = self.gateway.clock.now();
-        let live = match (self.look_up(&parts.headers, now), route.access) {
+        let live = match (self.look_up(&parts.headers, now).await, route.access) {
             (Lookup::Live(live), _) => live,
+            (Lookup::Unavailable, _) => return Err(Stop::store_unavailable()),
             (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
             (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
         };
@@ -141,8 +144,8 @@ impl Worker {
     }
 
     /// Opens the session that a request presents. Whatever is wrong with it, it is no session.
-    pub(super) fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
-        let found = self.open_presented(headers, now);
+    pub(super) async fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+        let found = self.open_presented(headers, now).await;
         if let Lookup::Live(live) = &found
             && live.is_first_use()
         {
@@ -151,13 +154,16 @@ impl Worker {
         found
     }
 
-    fn open_presented(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+    async fn open_presented(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
         let store = &self.gateway.store;
         let sealed = match Presented::of(headers, &store.names) {
             Presented::Nothing => return Lookup::NotPresented,
             Presented::Broken => return Lookup::Invalid,
             Presented::Sealed(sealed) => sealed,
         };
+        if let Some(records) = &self.gateway.records {
+            return self.open_record(records, &sealed, now).await;
+        }
         let revocations = &self.gateway.revocations;
         let mut opened = self.opened.borrow_mut();
         opened.keep_to(store.keys.generation());
@@ -177,6 +183,53 @@ impl Worker {
         let live = Arc::new(live);
         opened.insert(&sealed, Arc::clone(&live));
         Lookup::Live(live)
+    }
+
+    /// Opens a session that is kept in the store.
+    async fn open_record(&self, records: &Records, sealed: &[u8], now: UnixTime) -> Lookup {
+        let store = &self.gateway.store;
+        let Some(ticket) = store.open_ticket(sealed, now).map(Arc::new) else {
+            return Lookup::Invalid;
+        };
+        let record = match records.load(&ticket).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Lookup::Invalid,
+            Err(error) => {
+                tracing::debug!(event = "session.unavailable", %error, "A session cannot be looked up.");
+                return Lookup::Unavailable;
+            }
+        };
+        let Some(mark) = record.mark() else {
+            return Lookup::Invalid;
+        };
+        let key = mark.cache_key(ticket.id());
+        let known = self.opened.borrow_mut().get(&key);
+        let live = if let Some(live) = known {
+            live
+        } else {
+            let Some(session) = records.open(&ticket, &record) else {
+                return Lookup::Invalid;
+            };
+            let mut live = Live::new(Arc::new(session));
+            live.record = Some(mark);
+            let live = Arc::new(live);
+            self.opened.borrow_mut().insert(&key, Arc::clone(&live));
+            live
+        };
+        if live.session.is_over(now) || self.gateway.revocations.revokes(&live.session) {
+            self.opened.borrow_mut().remove(&key);
+            return Lookup::Invalid;
+        }
+        Lookup::Live(live)
+    }
+
+    /// The ticket that a request presents, where sessions are kept in a store.
+    pub(super) fn presented_ticket(&self, headers: &HeaderMap, now: UnixTime) -> Option<Ticket> {
+        let store = &self.gateway.store;
+        match Presented::of(headers, &store.names) {
+            Presented::Sealed(sealed) => store.open_ticket(&sealed, now),
+            Presented::Nothing | Presented::Broken => None,
+        }
     }
 
     /// Renews the session where that is due. Only a request whose token is dead has to wait before it
@@ -218,16 +271,18 @@ impl Worker {
                 (Some(Outcome::Ended(_)), _) => return Err(Stop::SignIn),
                 (_, Freshness::Due | Freshness::Fresh) => break,
                 (outcome, Freshness::Dead) => {
-                    let wait = match outcome {
-                        Some(Outcome::Unavailable { retry_after, .. }) => retry_after,
-                        _ => None,
+                    let (fault, wait) = match outcome {
+                        Some(Outcome::Unavailable { error, retry_after }) => {
+                            (error.fault(), retry_after)
+                        }
+                        _ => (Fault::RefreshUnavailable, None),
                     };
                     let seconds = wait
                         .map_or(RETRY_AFTER, |wait| wait.max(RETRY_AFTER))
                         .as_secs();
                     return Err(Refusal {
                         retry_after: Some(seconds),
-                        ..Fault::RefreshUnavailable.into()
+                        ..fault.into()
                     }
                     .into());
                 }
@@ -253,6 +308,9 @@ impl Worker {
         }
         if let Some(renewed) = &current.renewed {
             return renewed.cookies.lines(store, request);
+        }
+        if let Some(records) = &self.gateway.records {
+            return self.keep_record(records, current, request).await;
         }
         // Mostly the refresh has ended while the request was answered.
         if let Some(renewing) = current.renewing.clone()
@@ -281,8 +339,36 @@ impl Worker {
         sealed.map_or_else(Vec::new, |sealed| sealed.lines(store, request))
     }
 
+    /// Writes down that a session was seen. Its cookie only changes with the key that seals it.
+    async fn keep_record(
+        &self,
+        records: &Records,
+        current: &Current,
+        request: &HeaderMap,
+    ) -> Vec<HeaderValue> {
+        let store = &self.gateway.store;
+        let now = self.gateway.clock.now();
+        let session = &current.live.session;
+        if let Some(mark) = &current.live.record
+            && session.wants_touch(now, store.policy)
+            && let Ok(touched) = session.touched(now, store.policy)
+            && let Err(error) = records.touch(&touched, mark).await
+        {
+            tracing::debug!(event = "session.untouched", %error, "A session's idle limit was not moved.");
+        }
+        let Presented::Sealed(sealed) = Presented::of(request, &store.names) else {
+            return Vec::new();
+        };
+        match &session.ticket {
+            Some(ticket) if store.keys.is_retired(&sealed) => {
+                store.seal_ticket(ticket, now).lines(store, request)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Turns whatever stopped a request into its answer.
-    fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
+    async fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
         let audience = Audience::of(&parts.method, &parts.headers);
         let reply = match stop {
             Stop::Refused(refusal, lines) => {
@@ -293,17 +379,22 @@ impl Worker {
                 }
                 reply
             }
-            Stop::SignIn => self.sign_in_required(parts, audience, record),
+            Stop::SignIn => self.sign_in_required(parts, audience, record).await,
         };
         self.finish(reply).map(AnswerBody::from)
     }
 
-    fn sign_in_required(&self, parts: &Parts, audience: Audience, record: &mut Record) -> Reply {
+    async fn sign_in_required(
+        &self,
+        parts: &Parts,
+        audience: Audience,
+        record: &mut Record,
+    ) -> Reply {
         let cleared = self.gateway.store.clear(&parts.headers);
         record.refused(Fault::SignInRequired);
         let mut reply = match (audience, &parts.method) {
             (Audience::Person, &Method::GET | &Method::HEAD) => {
-                self.sign_in_from_page(parts, record)
+                self.sign_in_from_page(parts, record).await
             }
             // A redirect would turn the form into a GET, and lose it without a word.
             (Audience::Person, _) => {
@@ -320,16 +411,16 @@ impl Worker {
     }
 
     /// A navigation goes to the provider at once, or by way of a page whose script tells the fragment.
-    fn sign_in_from_page(&self, parts: &Parts, record: &mut Record) -> Reply {
+    async fn sign_in_from_page(&self, parts: &Parts, record: &mut Record) -> Reply {
         let path = sign_in::requested_path(parts);
         if self.gateway.keep_fragment {
             return pages::keep_fragment(&self.gateway.site.path("start"), path.as_str());
         }
-        self.sign_in_again(parts, path, record)
+        self.sign_in_again(parts, path, record).await
     }
 
     /// Starts a sign-in, unless three in a row bore no fruit.
-    pub(super) fn sign_in_again(
+    pub(super) async fn sign_in_again(
         &self,
         parts: &Parts,
         path: ReturnPath,
@@ -339,7 +430,9 @@ impl Worker {
         if attempts < MAX_FRUITLESS {
             return self.start_sign_in(parts, path, attempts);
         }
-        let fault = self.loop_cause(&parts.headers, self.gateway.clock.now());
+        let fault = self
+            .loop_cause(&parts.headers, self.gateway.clock.now())
+            .await;
         tracing::warn!(
             event = "sign_in.loop",
             code = fault.code(),
@@ -397,6 +490,8 @@ pub(super) enum Lookup {
     Invalid,
     /// A session.
     Live(Arc<Live>),
+    /// Something whose session is in a store that does not answer.
+    Unavailable,
 }
 
 /// A session in use by a request.
@@ -417,6 +512,17 @@ pub(super) enum Stop {
     Refused(Refusal, Vec<HeaderValue>),
     /// Because nobody is signed in.
     SignIn,
+}
+
+impl Stop {
+    /// Because the session cannot be looked up at the moment.
+    pub(super) fn store_unavailable() -> Self {
+        Refusal {
+            retry_after: Some(RETRY_AFTER.as_secs()),
+            ..Fault::StoreUnavailable.into()
+        }
+        .into()
+    }
 }
 
 impl From<Refusal> for Stop {

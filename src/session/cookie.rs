@@ -12,6 +12,7 @@ use http::HeaderValue;
 
 use super::model::Session;
 use super::policy::Policy;
+use super::ticket::Ticket;
 use crate::crypto::Binding;
 use crate::crypto::Entropy;
 use crate::crypto::Keys;
@@ -42,27 +43,56 @@ pub struct CookieStore {
 impl CookieStore {
     /// Opens a sealed session. All that can be wrong with it is one and the same to the caller.
     pub fn open(&self, sealed: &[u8], now: UnixTime) -> Option<Session> {
-        let opened = self.keys.open(&self.binding(), sealed).ok()?;
+        let opened = self
+            .keys
+            .open(&self.binding(Purpose::Session), sealed)
+            .ok()?;
         let session = Session::from_bytes(&opened.plaintext, &self.fence).ok()?;
         (!session.is_over(now)).then_some(session)
     }
 
     /// Seals a session into one or more cookies.
     pub fn seal(&self, session: &Session, now: UnixTime) -> Result<SealedSession, TooLarge> {
+        let text = self.seal_text(session)?;
+        Ok(self.split(&text, session.ends_at.since(now)))
+    }
+
+    /// Seals a session into the text that its cookies hold together.
+    pub(super) fn seal_text(&self, session: &Session) -> Result<String, TooLarge> {
         let plaintext = session.to_bytes().map_err(|_| TooLarge { bytes: 0 })?;
-        let text = self
-            .keys
-            .seal(&self.binding(), &plaintext, self.entropy.as_ref());
+        let binding = self.binding(Purpose::Session);
+        let text = self.keys.seal(&binding, &plaintext, self.entropy.as_ref());
         if text.len() > BUDGET {
             return Err(TooLarge { bytes: text.len() });
         }
-        let max_age = session.ends_at.since(now);
+        Ok(text)
+    }
+
+    /// Seals a ticket into a cookie.
+    pub fn seal_ticket(&self, ticket: &Ticket, now: UnixTime) -> SealedSession {
+        let binding = self.binding(Purpose::Ticket);
+        let text = self
+            .keys
+            .seal(&binding, &ticket.to_bytes(), self.entropy.as_ref());
+        self.split(&text, ticket.ends_at().since(now))
+    }
+
+    /// Opens a sealed ticket. All that can be wrong with it is one and the same to the caller.
+    pub fn open_ticket(&self, sealed: &[u8], now: UnixTime) -> Option<Ticket> {
+        let opened = self
+            .keys
+            .open(&self.binding(Purpose::Ticket), sealed)
+            .ok()?;
+        Ticket::from_bytes(&opened.plaintext).filter(|ticket| now < ticket.ends_at())
+    }
+
+    fn split(&self, text: &str, max_age: Duration) -> SealedSession {
         let name = self.names.session();
         if name.len() + text.len() <= MAX_PAIR {
-            let line = self.names.set(name, &text, max_age);
-            return Ok(SealedSession {
+            let line = self.names.set(name, text, max_age);
+            return SealedSession {
                 cookies: vec![(name.to_owned(), line)],
-            });
+            };
         }
         let chunks = text
             .as_bytes()
@@ -76,9 +106,9 @@ impl CookieStore {
                     .set(&name, &String::from_utf8_lossy(chunk), max_age);
                 (name, line)
             });
-        Ok(SealedSession {
+        SealedSession {
             cookies: chunks.collect(),
-        })
+        }
     }
 
     /// Lines that remove every session cookie that the request brought.
@@ -103,9 +133,9 @@ impl CookieStore {
             .collect()
     }
 
-    fn binding(&self) -> Binding<'_> {
+    fn binding(&self, purpose: Purpose) -> Binding<'_> {
         Binding {
-            purpose: Purpose::Session,
+            purpose,
             cookie: self.names.session(),
             host: &self.host,
             tenant: &self.tenant,
@@ -120,9 +150,19 @@ pub struct SealedSession {
 }
 
 impl SealedSession {
+    /// No cookies at all: the browser keeps those that it has.
+    pub const fn unchanged() -> Self {
+        Self {
+            cookies: Vec::new(),
+        }
+    }
+
     /// Lines for the answer to a request: the cookies, and the removal of chunks that are no longer
     /// part of the session.
     pub fn lines(&self, store: &CookieStore, request: &HeaderMap) -> Vec<HeaderValue> {
+        if self.cookies.is_empty() {
+            return Vec::new();
+        }
         let mut lines = store.orphans(request, &self.cookies);
         lines.extend(self.cookies.iter().map(|(_, line)| line.clone()));
         lines

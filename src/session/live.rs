@@ -8,6 +8,7 @@ use http::HeaderName;
 use http::HeaderValue;
 
 use super::model::Session;
+use super::shared::records::RecordMark;
 
 /// An opened session and what is added to requests in its name, made once.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Live {
     /// `X-Forwarded-User` and its kin, for tools.
     pub identity: Vec<(HeaderName, HeaderValue)>,
     used: AtomicBool,
+    /// The record that it was read from, if sessions are kept in a store.
+    pub record: Option<RecordMark>,
     /// Whether it was sealed with a key that no longer seals, and is due to be sealed again.
     pub retired: bool,
 }
@@ -61,6 +64,7 @@ impl Live {
             bearer: session.tokens.access.bearer(),
             token: session.tokens.access.header_value(),
             identity: fields.into_iter().filter_map(field).collect(),
+            record: None,
             retired: false,
             session,
             used: AtomicBool::new(false),

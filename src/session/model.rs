@@ -1,6 +1,7 @@
 //! A session, and the bytes it is sealed as.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::policy::Policy;
+use super::ticket::Ticket;
 use crate::crypto::Entropy;
 use crate::crypto::secret::AccessToken;
 use crate::crypto::secret::RefreshToken;
@@ -37,6 +39,8 @@ pub struct Session {
     pub ends_at: UnixTime,
     /// The end, unless there is another request before.
     pub idle_until: UnixTime,
+    /// Where its record is and the key to it, if sessions are kept in a store.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Session {
@@ -50,6 +54,15 @@ impl Session {
     pub fn wants_touch(&self, now: UnixTime, policy: Policy) -> bool {
         let seen = self.idle_until.minus(policy.idle_timeout);
         now.since(seen) >= policy.idle_timeout / TOUCHES_PER_IDLE_TIMEOUT
+    }
+
+    /// Whether the other has the same pair of tokens.
+    pub fn has_tokens_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.tokens, &other.tokens);
+        ours.expires_at == theirs.expires_at
+            && ours.access.expose() == theirs.access.expose()
+            && ours.refresh.as_ref().map(RefreshToken::expose)
+                == theirs.refresh.as_ref().map(RefreshToken::expose)
     }
 
     /// The same session, seen now.
@@ -82,6 +95,7 @@ impl Session {
             signed_in_at: self.signed_in_at,
             ends_at: self.ends_at,
             idle_until: now.plus(policy.idle_timeout).max(self.idle_until),
+            ticket: self.ticket.clone(),
         }
     }
 
@@ -140,6 +154,7 @@ impl Session {
             signed_in_at: record.signed_in_at,
             ends_at: record.ends_at,
             idle_until: record.idle_until,
+            ticket: None,
         })
     }
 }
@@ -160,6 +175,14 @@ impl SessionId {
     /// A new id.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         Self(entropy.bytes())
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
     /// A number that differs between sessions and stays the same within one.
@@ -262,6 +285,7 @@ pub(crate) mod tests {
             signed_in_at: now,
             ends_at: now.plus(Duration::from_hours(12)),
             idle_until: now.plus(Duration::from_hours(1)),
+            ticket: None,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Refresh tokens are used once. So there is one call at a time per refresh token, in a task of its
 //! own that no client can cancel, and its result stays for requests that still bring the old cookie.
 
+mod together;
+
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -21,7 +23,10 @@ use super::cookie::SealedSession;
 use super::cookie::TooLarge;
 use super::live::Live;
 use super::model::Session;
+use super::shared::Replicas;
+use super::shared::StoreError;
 use crate::crypto::secret::RefreshToken;
+use crate::fault::Fault;
 use crate::oauth::endpoint::TokenEndpoint;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
@@ -39,6 +44,8 @@ pub struct Refresher {
     realm: String,
     runtime: Handle,
     tasks: TaskTracker,
+    /// What is coordinated with other replicas, and how.
+    replicas: Option<Arc<Replicas>>,
     flights: Mutex<HashMap<FlightKey, Flight>>,
 }
 
@@ -59,7 +66,17 @@ impl Refresher {
             realm,
             runtime,
             tasks,
+            replicas: None,
             flights: Mutex::default(),
+        }
+    }
+
+    /// The same, for a gateway that is not alone.
+    #[must_use]
+    pub fn together_with(self, replicas: Arc<Replicas>) -> Self {
+        Self {
+            replicas: Some(replicas),
+            ..self
         }
     }
 
@@ -110,12 +127,12 @@ impl Refresher {
     }
 
     async fn fly(
-        &self,
+        self: &Arc<Self>,
         key: FlightKey,
         session: &Session,
         outcome: &watch::Sender<Option<Outcome>>,
     ) {
-        let landed = self.renew(session).await;
+        let landed = self.renew(&key, session).await;
         let keep = match &landed {
             Outcome::Renewed(_) => {
                 tracing::info!(event = "token.refresh", session = %session.id, "Token renewed.");
@@ -124,7 +141,7 @@ impl Refresher {
                 session.idle_until.since(self.clock.now()).max(LATE_COMERS)
             }
             Outcome::Ended(error) => {
-                tracing::info!(event = "token.refresh", session = %session.id, %error, "Session ended by the provider.");
+                tracing::info!(event = "token.refresh", session = %session.id, %error, "The session is over.");
                 LATE_COMERS
             }
             Outcome::Unavailable { error, .. } => {
@@ -140,9 +157,19 @@ impl Refresher {
         outcome.send_replace(Some(landed));
     }
 
-    async fn renew(&self, session: &Session) -> Outcome {
+    async fn renew(self: &Arc<Self>, key: &FlightKey, session: &Session) -> Outcome {
+        let Some(replicas) = &self.replicas else {
+            let called = self.call(session).await;
+            return called.map_or_else(|failed| failed, |renewed| self.outcome(renewed));
+        };
+        let flight = hex(key);
+        self.renew_together(replicas, &flight, session).await
+    }
+
+    /// The session with new tokens from the provider, or what its refusal comes to.
+    async fn call(&self, session: &Session) -> Result<Session, Outcome> {
         let Some(token) = &session.tokens.refresh else {
-            return Outcome::Ended(Arc::new(RefreshError::NoToken));
+            return Err(Outcome::Ended(Arc::new(RefreshError::NoToken)));
         };
         let unit = session
             .person
@@ -150,8 +177,8 @@ impl Refresher {
             .and_then(NonZeroU64::new)
             .map(BusinessUnit);
         match self.endpoint.refresh(token, unit).await {
-            Ok(granted) => self.seal(session, granted),
-            Err(error) => match error.consequence() {
+            Ok(granted) => Ok(self.renewed(session, granted)),
+            Err(error) => Err(match error.consequence() {
                 Consequence::EndSession => Outcome::Ended(Arc::new(error.into())),
                 Consequence::Misconfigured | Consequence::KeepAndRetry => {
                     let retry_after = error.retry_after();
@@ -160,22 +187,32 @@ impl Refresher {
                         error: Arc::new(error.into()),
                     }
                 }
-            },
+            }),
         }
     }
 
-    fn seal(&self, session: &Session, granted: Granted) -> Outcome {
-        let now = self.clock.now();
+    fn renewed(&self, session: &Session, granted: Granted) -> Session {
         let mut tokens = granted.tokens;
         // A provider that does not rotate sends no new one: the old one stays good (RFC 6749 §6).
         if tokens.refresh.is_none() {
             let old = session.tokens.refresh.as_ref();
             tokens.refresh = old.and_then(|token| RefreshToken::parse(token.expose()).ok());
         }
-        let mut renewed = session.with_tokens(tokens, now, self.store.policy);
+        let mut renewed = session.with_tokens(tokens, self.clock.now(), self.store.policy);
         renewed.rest = granted.rest.or(renewed.rest);
         renewed.soap = granted.soap.or(renewed.soap);
-        match self.store.seal(&renewed, now) {
+        renewed
+    }
+
+    /// A renewed session, ready for use, with what the browser has to learn of it: where a store keeps
+    /// it, nothing.
+    fn outcome(&self, renewed: Session) -> Outcome {
+        let cookies = if renewed.ticket.is_some() {
+            Ok(SealedSession::unchanged())
+        } else {
+            self.store.seal(&renewed, self.clock.now())
+        };
+        match cookies {
             Ok(cookies) => {
                 let live = Arc::new(Live::new(Arc::new(renewed)));
                 Outcome::Renewed(Arc::new(Renewed { live, cookies }))
@@ -267,9 +304,32 @@ pub enum RefreshError {
     /// The provider's answer.
     #[error(transparent)]
     Provider(#[from] TokenError),
+    /// Another replica signed the session out.
+    #[error("the session was ended elsewhere")]
+    Gone,
+    /// Another replica has been renewing the session for too long.
+    #[error("another replica is renewing the session")]
+    Elsewhere,
+    /// The store that keeps the session does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The new tokens do not fit the cookies.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+}
+
+impl RefreshError {
+    /// What a request is told that cannot go on without new tokens.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Store(_) => Fault::StoreUnavailable,
+            Self::NoToken
+            | Self::Provider(_)
+            | Self::Gone
+            | Self::Elsewhere
+            | Self::TooLarge(_) => Fault::RefreshUnavailable,
+        }
+    }
 }
 
 struct Flight {
@@ -289,6 +349,12 @@ impl Flight {
             None => self.outcome.has_changed().is_ok(),
         }
     }
+}
+
+/// As it is named where other replicas see it.
+fn hex(key: &FlightKey) -> String {
+    key.iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A hash of the whole refresh token, the client and the tenant.

@@ -6,12 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc;
 use tokio::sync::watch;
 
 use super::model::Session;
@@ -23,11 +26,35 @@ pub struct Revocations {
     /// Whether there is anything to look up: all that a request pays for while there is not.
     any: AtomicBool,
     listed: ArcSwap<NotBefore>,
+    /// What other replicas told.
+    heard: ArcSwap<NotBefore>,
     /// By the first byte of the id, so that a sign-out copies little.
     signed_out: Box<[ArcSwapOption<SignedOut>]>,
     /// Writers take turns.
     writing: Mutex<()>,
     changes: watch::Sender<()>,
+    /// Where other replicas hear of it, if there are any.
+    others: OnceLock<mpsc::Sender<Ending>>,
+}
+
+/// A session, or many, that end before their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// One signed out; it would have ended by itself at `ends_at`.
+    SignedOut {
+        /// Which.
+        id: SessionId,
+        /// When it would have ended.
+        ends_at: UnixTime,
+    },
+    /// All that began before.
+    Everybody(UnixTime),
+    /// Those of a user, by `sub`, that began before.
+    User(String, UnixTime),
+    /// Those of an enterprise that began before.
+    Enterprise(u64, UnixTime),
+    /// One, if it began before.
+    Session(SessionId, UnixTime),
 }
 
 /// The sessions that were signed out, each with its end of life.
@@ -37,11 +64,56 @@ impl Revocations {
     /// Whether the session is refused.
     pub fn revokes(&self, session: &Session) -> bool {
         self.any.load(Ordering::Acquire)
-            && (self.listed.load().covers(session) || self.is_signed_out(session.id))
+            && (self.listed.load().covers(session)
+                || self.heard.load().covers(session)
+                || self.is_signed_out(session.id))
+    }
+
+    /// Tells `others` of endings from now on.
+    pub fn tell(&self, others: mpsc::Sender<Ending>) {
+        // Wired once, at start.
+        let _known = self.others.set(others);
+    }
+
+    /// Takes over what another replica told. An operator's instant matters for as long as a session may
+    /// live.
+    pub fn hear(&self, ending: &Ending, now: UnixTime, lifetime: Duration) {
+        if let Ending::SignedOut { id, ends_at } = ending {
+            if now < *ends_at && !self.is_signed_out(*id) {
+                self.refuse(*id, *ends_at, now);
+            }
+            return;
+        }
+        {
+            let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut heard = NotBefore::clone(&self.heard.load());
+            if !heard.learn(ending, now) {
+                return;
+            }
+            heard.forget_before(now.minus(lifetime));
+            self.heard.store(Arc::new(heard));
+            self.refresh(now);
+        }
+        self.changes.send_replace(());
     }
 
     /// Refuses one session until `ends_at`, when it would have ended anyway.
     pub fn sign_out(&self, id: SessionId, ends_at: UnixTime, now: UnixTime) {
+        self.refuse(id, ends_at, now);
+        self.announce(Ending::SignedOut { id, ends_at });
+    }
+
+    fn announce(&self, ending: Ending) {
+        let told = self.others.get().map(|others| others.try_send(ending));
+        if matches!(told, Some(Err(_))) {
+            tracing::error!(
+                event = "ending.untold",
+                "Too many endings wait for the session store; other replicas do not hear of one."
+            );
+        }
+    }
+
+    fn refuse(&self, id: SessionId, ends_at: UnixTime, now: UnixTime) {
         let Some(part) = self.part(id) else { return };
         {
             let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,9 +137,15 @@ impl Revocations {
     /// Takes over an operator's list. An instant that is still to come counts as `now`: it would
     /// refuse the sessions of people who have just signed in because of it.
     pub fn replace(&self, list: NotBefore, now: UnixTime) {
+        let list = list.at_most(now);
+        // Replicas read the same file: what one has told the others need not tell again.
+        let heard = self.heard.load_full();
+        for ending in list.endings().filter(|ending| !heard.knows(ending)) {
+            self.announce(ending);
+        }
         {
             let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            self.listed.store(Arc::new(list.at_most(now)));
+            self.listed.store(Arc::new(list));
             self.refresh(now);
         }
         self.changes.send_replace(());
@@ -85,7 +163,7 @@ impl Revocations {
     }
 
     fn refresh(&self, now: UnixTime) {
-        let mut any = !self.listed.load().is_empty();
+        let mut any = !self.listed.load().is_empty() || !self.heard.load().is_empty();
         for part in &self.signed_out {
             let Some(known) = part.load_full() else {
                 continue;
@@ -119,11 +197,13 @@ impl Default for Revocations {
         Self {
             any: AtomicBool::new(false),
             listed: ArcSwap::default(),
+            heard: ArcSwap::default(),
             signed_out: std::iter::repeat_with(ArcSwapOption::empty)
                 .take(PARTS)
                 .collect(),
             writing: Mutex::default(),
             changes: watch::Sender::new(()),
+            others: OnceLock::new(),
         }
     }
 }
@@ -162,6 +242,63 @@ impl NotBefore {
             || self.sessions.get(&session.id).copied().is_some_and(before)
     }
 
+    /// One by one.
+    fn endings(&self) -> impl Iterator<Item = Ending> {
+        let everybody = self.everybody.map(Ending::Everybody);
+        let users = self.users.iter();
+        let users = users.map(|(sub, at)| Ending::User(sub.clone(), *at));
+        let enterprises = self.enterprises.iter();
+        let enterprises = enterprises.map(|(id, at)| Ending::Enterprise(*id, *at));
+        let sessions = self.sessions.iter();
+        let sessions = sessions.map(|(id, at)| Ending::Session(*id, *at));
+        everybody
+            .into_iter()
+            .chain(users)
+            .chain(enterprises)
+            .chain(sessions)
+    }
+
+    /// Whether an ending of this instant, or of a later one, is listed.
+    fn knows(&self, ending: &Ending) -> bool {
+        let (known, at) = match ending {
+            Ending::SignedOut { .. } => return false,
+            Ending::Everybody(at) => (self.everybody, at),
+            Ending::User(sub, at) => (self.users.get(sub).copied(), at),
+            Ending::Enterprise(id, at) => (self.enterprises.get(id).copied(), at),
+            Ending::Session(id, at) => (self.sessions.get(id).copied(), at),
+        };
+        known.is_some_and(|known| known >= *at)
+    }
+
+    /// Adds an ending. Answers whether that changes anything.
+    fn learn(&mut self, ending: &Ending, now: UnixTime) -> bool {
+        if self.knows(ending) {
+            return false;
+        }
+        match ending {
+            Ending::SignedOut { .. } => return false,
+            Ending::Everybody(at) => self.everybody = Some(now.min(*at)),
+            Ending::User(sub, at) => {
+                self.users.insert(sub.clone(), now.min(*at));
+            }
+            Ending::Enterprise(id, at) => {
+                self.enterprises.insert(*id, now.min(*at));
+            }
+            Ending::Session(id, at) => {
+                self.sessions.insert(*id, now.min(*at));
+            }
+        }
+        true
+    }
+
+    /// Drops what no living session can have begun before.
+    fn forget_before(&mut self, past: UnixTime) {
+        self.everybody = self.everybody.filter(|at| past <= *at);
+        self.users.retain(|_, at| past <= *at);
+        self.enterprises.retain(|_, at| past <= *at);
+        self.sessions.retain(|_, at| past <= *at);
+    }
+
     fn at_most(mut self, now: UnixTime) -> Self {
         self.everybody
             .iter_mut()
@@ -181,8 +318,6 @@ const MAX_PART: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::session::model::tests::session;
 
@@ -252,6 +387,43 @@ mod tests {
         revocations.tidy(session.ends_at);
         assert!(!revocations.revokes(&session));
         assert!(!revocations.any.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn what_one_replica_ends_another_hears_of() {
+        let (here, there) = (Revocations::default(), Revocations::default());
+        let (others, mut told) = mpsc::channel(8);
+        here.tell(others);
+        let session = session("token", NOW);
+        let lifetime = Duration::from_hours(12);
+        here.sign_out(session.id, session.ends_at, NOW);
+        let ending = told.try_recv().expect("told");
+        there.hear(&ending, NOW, lifetime);
+        assert!(there.revokes(&session));
+        there.tidy(session.ends_at);
+        assert!(!there.revokes(&session));
+
+        let list = NotBefore {
+            users: HashMap::from([("10654321".to_owned(), LATER)]),
+            ..NotBefore::default()
+        };
+        here.replace(list.clone(), LATER);
+        let ending = told.try_recv().expect("told");
+        for heard in [&here, &there] {
+            heard.hear(&ending, LATER, lifetime);
+            assert!(heard.revokes(&session));
+        }
+        here.replace(list, LATER);
+        assert!(told.try_recv().is_err(), "the others know already");
+        here.replace(NotBefore::default(), LATER);
+        assert!(here.revokes(&session), "an ending that was told is final");
+        let other = Ending::Everybody(LATER.plus(lifetime).plus(Duration::from_hours(1)));
+        there.hear(&other, LATER, lifetime);
+        assert_eq!(
+            there.heard.load().everybody,
+            Some(LATER),
+            "an instant to come counts as now"
+        );
     }
 
     #[test]

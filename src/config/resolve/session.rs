@@ -13,25 +13,28 @@ use crate::config::problem::Code;
 use crate::config::problem::Risk;
 use crate::config::raw::RawSecrets;
 use crate::config::raw::RawSession;
-use crate::config::raw::RawStore;
 use crate::config::secret_source::SecretSource;
 use crate::crypto::KeyRing;
 use crate::crypto::MasterKey;
 use crate::session::NotBefore;
 use crate::session::Policy;
+use crate::session::shared::Keeping;
+use crate::session::shared::RedisSettings;
 
 impl Resolver<'_> {
-    pub(super) fn session(
-        &mut self,
-        raw: RawSession,
-    ) -> (Policy, Option<Keys>, Option<(NotBeforeFile, NotBefore)>) {
+    pub(super) fn session(&mut self, raw: RawSession) -> Resolved {
         let section = KeyPath::root().child("session");
         let keys = self.keys(&section.child("keys"), raw.keys);
         let policy = self.policy(&section, raw.lifetime, raw.idle_timeout);
-        self.store(&section.child("store"), raw.store);
+        let shared = self.shared(&section, raw.store, raw.refresh_coordination);
         self.not_yet(&section.child("embedded"), raw.embedded);
         let not_before = self.not_before(&section.child("not_before"), raw.not_before);
-        (policy, keys, not_before)
+        Resolved {
+            policy,
+            keys,
+            shared,
+            not_before,
+        }
     }
 
     fn not_before(
@@ -150,21 +153,18 @@ impl Resolver<'_> {
             idle_timeout: idle.unwrap_or_else(|| DEFAULT_IDLE_TIMEOUT.min(lifetime)),
         }
     }
+}
 
-    fn store(&mut self, path: &KeyPath, raw: Option<RawStore>) {
-        let cookie = match raw {
-            None => true,
-            Some(RawStore::Name(name)) => name == "cookie",
-            Some(RawStore::Section(_)) => false,
-        };
-        if !cookie && !self.findings.blames(path) {
-            self.bad(path, "must be cookie");
-        }
-    }
+/// What the section says.
+pub(super) struct Resolved {
+    pub(super) policy: Policy,
+    pub(super) keys: Option<Keys>,
+    pub(super) shared: Option<(RedisSettings, Keeping)>,
+    pub(super) not_before: Option<(NotBeforeFile, NotBefore)>,
 }
 
 /// The keys, and where to read them again.
-type Keys = (KeyRing, Vec<SecretSource>);
+pub(super) type Keys = (KeyRing, Vec<SecretSource>);
 
 const KEYS_HINT: &str = "make one with `sidegate keygen` and name its file: [{ file: PATH }]";
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(12);

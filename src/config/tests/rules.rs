@@ -197,16 +197,83 @@ const SESSION: &[(&str, &str)] = &[
     ("  idle_timeout: 13h", "SG-6004 session.idle_timeout"),
     ("  store: cookie", ""),
     ("  store: memory", "SG-6004 session.store"),
-    ("  store: {}", "SG-6004 session.store"),
+    ("  store: {}", "SG-6003 session.store.redis"),
+    ("  store: { redis: {} }", "SG-6003 session.store.redis.url"),
+    ("  store: { redis: { url: 'redis://127.0.0.1' } }", ""),
+    (
+        "  store: { redis: { url: ['rediss://a', 'rediss://b'], topology: cluster } }",
+        "",
+    ),
+    ("  store: { redis: { url: [{ env: STORE }] } }", ""),
+    (
+        "  store: { redis: { url: 'redis://127.0.0.1', password: { env: SECRET } } }",
+        "",
+    ),
     (
         "  store: { redis: { url: x } }",
-        "SG-6005 session.store.redis",
+        "SG-6004 session.store.redis.url: must begin with",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a/#insecure' } }",
+        "SG-6004 session.store.redis.url: must not switch",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a,rediss://b' } }",
+        "SG-6004 session.store.redis.url: must be one URL",
+    ),
+    (
+        "  store: { redis: { url: [] } }",
+        "SG-6004 session.store.redis.url: must hold",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://:pw@a' } }",
+        "SG-6101 session.store.redis.url",
+    ),
+    (
+        "  store: { redis: { url: 'redis://a', password: { env: SECRET } } }",
+        "SG-6112 session.store.redis.url",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', topology: ring } }",
+        "SG-6004 session.store.redis.topology",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', topology: sentinel } }",
+        "SG-6003 session.store.redis.sentinel_master",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', sentinel_master: m } }",
+        "SG-6004 session.store.redis.sentinel_master",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', ca_file: no/such } }",
+        "SG-6006 session.store.redis.ca_file",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', key_file: no/such } }",
+        "SG-6004 session.store.redis: must have both | SG-6006 session.store.redis.key_file",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a', urls: b } }",
+        "SG-6002 session.store.redis.urls",
     ),
     ("  embedded: false", ""),
     ("  embedded: true", "SG-6005 session.embedded"),
     (
+        "  refresh_coordination: { redis: { url: 'rediss://a' } }",
+        "",
+    ),
+    (
         "  refresh_coordination: x",
-        "SG-6005 session.refresh_coordination",
+        "SG-6004 session.refresh_coordination",
+    ),
+    (
+        "  refresh_coordination: {}",
+        "SG-6003 session.refresh_coordination.redis",
+    ),
+    (
+        "  store: { redis: { url: 'rediss://a' } }\n  refresh_coordination: { redis: { url: 'rediss://a' } }",
+        "SG-6004 session.refresh_coordination: is for cookies",
     ),
     ("  not_before: 2026-01-01", "SG-6008 session.not_before"),
 ];

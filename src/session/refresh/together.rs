@@ -1,0 +1,205 @@
+//! One refresh over all replicas: whoever has the lease calls, the others wait for what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Outcome;
+use super::RefreshError;
+use super::Refresher;
+use crate::session::model::Session;
+use crate::session::shared::Elsewhere;
+use crate::session::shared::Lease;
+use crate::session::shared::Replicas;
+use crate::session::shared::StoreError;
+
+impl Refresher {
+    /// Renews `session`, or takes over what another replica made of it.
+    pub(super) async fn renew_together(
+        self: &Arc<Self>,
+        replicas: &Arc<Replicas>,
+        flight: &str,
+        session: &Session,
+    ) -> Outcome {
+        let lease = match self.lease(replicas, flight, session).await {
+            Ok(lease) => Some(lease),
+            Err(NoLease::Settled(outcome)) => return outcome,
+            Err(NoLease::Store(error)) if replicas.sharing.is_vital() => {
+                return unavailable(RefreshError::Store(error));
+            }
+            Err(NoLease::Store(error)) => {
+                // Cookies are the state: rather one refresh too many than a session that stands still.
+                tracing::warn!(event = "token.refresh_alone", session = %session.id, %error,
+                    "The refresh is not coordinated with other replicas.");
+                None
+            }
+        };
+        let call = self.call(session);
+        let called = match &lease {
+            Some(lease) => lease.hold(call).await,
+            None => call.await,
+        };
+        let outcome = match called {
+            Ok(renewed) => return self.published(replicas, flight, renewed, lease).await,
+            // Another replica may have used the token without a lease: its result is as good.
+            Err(ended @ Outcome::Ended(_)) => self
+                .elsewhere(replicas, flight, session)
+                .await
+                .ok()
+                .flatten()
+                .unwrap_or(ended),
+            Err(outcome) => outcome,
+        };
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        outcome
+    }
+
+    /// Waits until the lease is ours or another replica has settled the matter.
+    async fn lease(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Result<Lease, NoLease> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(outcome) = self.elsewhere(replicas, flight, session).await? {
+                return Err(NoLease::Settled(outcome));
+            }
+            if let Some(lease) = replicas.leases.take(flight).await? {
+                // Whoever had it before may have finished since we looked.
+                return match self.elsewhere(replicas, flight, session).await {
+                    Ok(None) => Ok(lease),
+                    other => {
+                        lease.release().await;
+                        Err(other.map_or_else(NoLease::Store, |settled| {
+                            settled.map_or(NoLease::Store(StoreError::Down), NoLease::Settled)
+                        }))
+                    }
+                };
+            }
+            if Instant::now() >= patience {
+                return Err(NoLease::Settled(unavailable(RefreshError::Elsewhere)));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// What another replica made of the session, if anything.
+    async fn elsewhere(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Result<Option<Outcome>, StoreError> {
+        Ok(match replicas.sharing.elsewhere(flight, session).await? {
+            Elsewhere::Unchanged => None,
+            Elsewhere::Renewed(renewed) => Some(self.outcome(*renewed)),
+            Elsewhere::Gone => Some(Outcome::Ended(Arc::new(RefreshError::Gone))),
+        })
+    }
+
+    /// Lets the others have the result. The provider has given the new tokens out once: if the store is
+    /// away just now, a task of its own keeps trying, and the lease with it.
+    async fn published(
+        self: &Arc<Self>,
+        replicas: &Arc<Replicas>,
+        flight: &str,
+        renewed: Session,
+        lease: Option<Lease>,
+    ) -> Outcome {
+        match replicas.sharing.publish(flight, &renewed).await {
+            Ok(true) => {}
+            Ok(false) => {
+                if let Some(lease) = lease {
+                    lease.release().await;
+                }
+                return Outcome::Ended(Arc::new(RefreshError::Gone));
+            }
+            Err(error) => {
+                tracing::warn!(event = "token.refresh_unshared", session = %renewed.id, %error,
+                    "The other replicas do not know of the new tokens yet.");
+                return self.published_later(replicas, flight, renewed, lease);
+            }
+        }
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        self.outcome(renewed)
+    }
+
+    fn published_later(
+        self: &Arc<Self>,
+        replicas: &Arc<Replicas>,
+        flight: &str,
+        renewed: Session,
+        lease: Option<Lease>,
+    ) -> Outcome {
+        let outcome = self.outcome(renewed);
+        let Outcome::Renewed(kept) = &outcome else {
+            return outcome;
+        };
+        let session = Arc::clone(&kept.live.session);
+        let (replicas, flight) = (Arc::clone(replicas), flight.to_owned());
+        let publish = async move {
+            let until = Instant::now() + PERSISTENCE;
+            while Instant::now() < until {
+                tokio::time::sleep(TRY_AGAIN).await;
+                if replicas.sharing.publish(&flight, &session).await.is_ok() {
+                    return;
+                }
+            }
+            tracing::error!(event = "token.refresh_lost", session = %session.id,
+                "The session store stayed away; the session ends with its old tokens.");
+        };
+        let _task = self.tasks.spawn_on(
+            async move {
+                match lease {
+                    Some(lease) => {
+                        lease.hold(publish).await;
+                        lease.release().await;
+                    }
+                    None => publish.await,
+                }
+            },
+            &self.runtime,
+        );
+        outcome
+    }
+}
+
+fn unavailable(error: RefreshError) -> Outcome {
+    Outcome::Unavailable {
+        error: Arc::new(error),
+        retry_after: None,
+    }
+}
+
+/// Why a replica does not call.
+enum NoLease {
+    /// Another one did.
+    Settled(Outcome),
+    /// The store does not say.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NoLease {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// How often a replica without the lease looks for the result.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
+
+/// How long it does: as long as the lease of a replica that died lasts, and a little.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a result is offered to a store that is away.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// For how long.
+const PERSISTENCE: Duration = Duration::from_mins(2);
