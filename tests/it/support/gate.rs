@@ -221,6 +221,15 @@ impl Gate {
         browser
     }
 
+    /// Another process of the same gateway, at an address of its own.
+    pub fn replica(&self) -> App {
+        let listen = format!("\nlisten: 127.0.0.1:{}\n", self.port);
+        assert!(self.text.contains(&listen));
+        let text = self.text.replace(&listen, "\nlisten: 127.0.0.1:0\n");
+        let shared: Arc<dyn Clock> = self.clock.clone();
+        launch(&text, &self.key, &shared).expect("a replica starts")
+    }
+
     /// Moves all three clocks.
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));

@@ -127,7 +127,8 @@ impl Drop for Running {
     }
 }
 
-fn send(signal: &str, pid: u32) {
+/// Sends a signal to a process that this test started.
+pub fn send(signal: &str, pid: u32) {
     let sent = Command::new("kill")
         .args(["-s", signal, &pid.to_string()])
         .status();
