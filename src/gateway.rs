@@ -44,6 +44,8 @@ use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
+use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 
 /// What all workers share. Nothing in it changes while requests run.
@@ -78,4 +80,8 @@ pub struct Gateway {
     pub control: Handle,
     /// What has to end before the process does.
     pub tasks: TaskTracker,
+    /// Counts what happens now and then.
+    pub events: Events,
+    /// Gives each worker something to count requests with.
+    pub traffic: Arc<Traffic>,
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::Ports;
 use super::StartError;
+use super::metrics;
 use super::reread::ClientSecretFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
@@ -21,9 +23,11 @@ use crate::gateway::UsedStates;
 use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::endpoint::TokenEndpoint;
+use crate::oauth::metered::Metered;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
+use crate::telemetry::metrics::Events;
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(
@@ -31,7 +35,7 @@ pub(super) fn gateway(
     ports: &Ports,
     control: &Handle,
     tasks: &TaskTracker,
-) -> Result<(Gateway, Rereader), StartError> {
+) -> Result<(Gateway, Rereader, Registry), StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
     let client = ProviderClient::new(
@@ -39,11 +43,13 @@ pub(super) fn gateway(
         site.redirect_uri(),
         Arc::clone(&ports.clock),
     )?;
-    let endpoint: Arc<dyn TokenEndpoint> = Arc::new(Breaker::new(
-        client,
+    let events = Events::default();
+    let breaker = Arc::new(Breaker::new(
+        Metered::new(client, events.clone()),
         Arc::clone(&ports.clock),
         Arc::clone(&ports.entropy),
     ));
+    let endpoint: Arc<dyn TokenEndpoint> = breaker.clone();
     let tenant = format!("{}/{}", provider.subdomain, provider.client_id.as_str());
     let store = Arc::new(CookieStore {
         keys: config.keys.into(),
@@ -53,6 +59,7 @@ pub(super) fn gateway(
         policy: config.session,
         fence: provider.fence.clone(),
         entropy: Arc::clone(&ports.entropy),
+        events: events.clone(),
     });
     let refresher = Arc::new(Refresher::new(
         Arc::clone(&endpoint),
@@ -61,6 +68,7 @@ pub(super) fn gateway(
         tenant,
         control.clone(),
         tasks.clone(),
+        events.clone(),
     ));
     let revocations = Arc::<Revocations>::default();
     let mut groups: Vec<Box<dyn Group>> = vec![
@@ -82,9 +90,15 @@ pub(super) fn gateway(
         }));
     }
     let rereader = Rereader::new(groups, Arc::clone(&revocations), Arc::clone(&ports.clock));
+    let router = Router::new(config.routes);
+    let traffic = metrics::traffic(&site, &router);
+    let mut registry = crate::telemetry::metrics::registry(ports.clock.now());
+    events.register(&mut registry);
+    registry.register_collector(Box::new(Arc::clone(&traffic)));
+    registry.register_collector(Box::new(metrics::State::new(&provider, &breaker)));
     let gateway = Gateway {
         site,
-        router: Router::new(config.routes),
+        router,
         trusted: config.trusted_proxies,
         keep_fragment: config.keep_fragment,
         provider,
@@ -98,6 +112,8 @@ pub(super) fn gateway(
         entropy: Arc::clone(&ports.entropy),
         control: control.clone(),
         tasks: tasks.clone(),
+        events,
+        traffic,
     };
-    Ok((gateway, rereader))
+    Ok((gateway, rereader, registry))
 }

@@ -82,7 +82,11 @@ async fn work(settings: Settings) {
     let deadline = loop {
         tokio::select! {
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(Rc::clone(&server).serve(stream, peer));
+                let (server, open) = (Rc::clone(&server), worker.connected());
+                tokio::task::spawn_local(async move {
+                    server.serve(stream, peer).await;
+                    drop(open);
+                });
             }
             _ = ticks.tick() => {
                 registry.sweep(Limits::default());

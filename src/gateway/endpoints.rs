@@ -151,6 +151,7 @@ impl Worker {
         if let Lookup::Live(live) = self.look_up(&parts.headers, now) {
             let Session { id, ends_at, .. } = *live.session;
             self.gateway.revocations.sign_out(id, ends_at, now);
+            self.gateway.events.signed_out();
             tracing::info!(event = "sign_out", session = %id, "Signed out.");
         }
         Ok(reply)

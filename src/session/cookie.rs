@@ -19,6 +19,7 @@ use crate::crypto::Purpose;
 use crate::http::CookieNames;
 use crate::http::cookies;
 use crate::oauth::Fence;
+use crate::telemetry::metrics::Events;
 use crate::time::UnixTime;
 
 /// Seals sessions into cookies and opens them again.
@@ -37,6 +38,8 @@ pub struct CookieStore {
     pub fence: Fence,
     /// For salts.
     pub entropy: Arc<dyn Entropy>,
+    /// Counts what is sealed.
+    pub events: Events,
 }
 
 impl CookieStore {
@@ -56,6 +59,9 @@ impl CookieStore {
         if text.len() > BUDGET {
             return Err(TooLarge { bytes: text.len() });
         }
+        // The ring may have changed since: the count would only be one rotation early.
+        self.events
+            .sealed(self.keys.ring().first().id(), text.len());
         let max_age = session.ends_at.since(now);
         let name = self.names.session();
         if name.len() + text.len() <= MAX_PAIR {
@@ -251,6 +257,7 @@ mod tests {
             },
             fence: Fence::marketing_cloud(),
             entropy: Arc::new(OsEntropy),
+            events: Events::default(),
         }
     }
 

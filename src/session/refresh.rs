@@ -27,6 +27,8 @@ use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
 use crate::oauth::provider::BusinessUnit;
 use crate::oauth::token::Granted;
+use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::labels;
 use crate::time::Clock;
 use crate::time::UnixTime;
 
@@ -40,6 +42,7 @@ pub struct Refresher {
     runtime: Handle,
     tasks: TaskTracker,
     flights: Mutex<HashMap<FlightKey, Flight>>,
+    events: Events,
 }
 
 impl Refresher {
@@ -51,6 +54,7 @@ impl Refresher {
         realm: String,
         runtime: Handle,
         tasks: TaskTracker,
+        events: Events,
     ) -> Self {
         Self {
             endpoint,
@@ -60,6 +64,7 @@ impl Refresher {
             runtime,
             tasks,
             flights: Mutex::default(),
+            events,
         }
     }
 
@@ -82,6 +87,9 @@ impl Refresher {
         if let Some(flight) = flights.get(&key)
             && flight.serves(now)
         {
+            if flight.is_renewed() {
+                self.events.came_late();
+            }
             return Some(Waiting {
                 outcome: flight.outcome.clone(),
                 leads: false,
@@ -116,6 +124,7 @@ impl Refresher {
         outcome: &watch::Sender<Option<Outcome>>,
     ) {
         let landed = self.renew(session).await;
+        self.events.refreshed(landed.label());
         let keep = match &landed {
             Outcome::Renewed(_) => {
                 tracing::info!(event = "token.refresh", session = %session.id, "Token renewed.");
@@ -249,6 +258,19 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    fn label(&self) -> labels::Refresh {
+        match self {
+            Self::Renewed(_) => labels::Refresh::Renewed,
+            Self::Ended(error) => match **error {
+                RefreshError::TooLarge(_) => labels::Refresh::TooLarge,
+                RefreshError::NoToken | RefreshError::Provider(_) => labels::Refresh::Ended,
+            },
+            Self::Unavailable { .. } => labels::Refresh::Unavailable,
+        }
+    }
+}
+
 /// A session with new tokens, and the cookies that hold it.
 #[derive(Debug)]
 pub struct Renewed {
@@ -279,6 +301,10 @@ struct Flight {
 }
 
 impl Flight {
+    fn is_renewed(&self) -> bool {
+        matches!(&*self.outcome.borrow(), Some(Outcome::Renewed(_)))
+    }
+
     /// Whether a request may have this result instead of a call of its own. A token that was renewed
     /// must not be used again, so that result is good for as long as it is kept.
     fn serves(&self, now: UnixTime) -> bool {

@@ -22,6 +22,7 @@ mod fragment;
 mod headers;
 mod leaks;
 mod loops;
+mod metrics;
 mod outage;
 mod pipelining;
 mod race;

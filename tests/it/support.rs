@@ -7,6 +7,7 @@ pub mod line;
 pub mod process;
 pub mod puppet;
 pub mod raw;
+pub mod scrape;
 pub mod tap;
 pub mod wire;
 
@@ -15,5 +16,6 @@ pub use browser::Browser;
 pub use gate::Gate;
 pub use gate::Plan;
 pub use puppet::Puppet;
+pub use scrape::Scrape;
 pub use tap::Tap;
 pub use wire::Wire;
