@@ -78,11 +78,13 @@ pub enum Risk {
     NoPkce,
     /// Codes and the client secret go to a host that is not Marketing Cloud's.
     OtherProvider,
+    /// A client secret that Marketing Cloud is about to end.
+    AgeingSecret,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -93,6 +95,7 @@ impl Risk {
         Self::TokenInPlainText,
         Self::NoPkce,
         Self::OtherProvider,
+        Self::AgeingSecret,
     ];
 
     /// The code as printed.
@@ -108,6 +111,7 @@ impl Risk {
             Self::TokenInPlainText => "SG-6108",
             Self::NoPkce => "SG-6109",
             Self::OtherProvider => "SG-6110",
+            Self::AgeingSecret => "SG-6111",
         }
     }
 }
@@ -195,7 +199,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-fn write_finding(
+pub(super) fn write_finding(
     f: &mut fmt::Formatter<'_>,
     head: fmt::Arguments<'_>,
     key: &KeyPath,
