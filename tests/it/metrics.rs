@@ -12,6 +12,7 @@ use sidegate::sandbox::Place;
 use crate::rotation::with_secrets;
 use crate::support::Gate;
 use crate::support::Plan;
+use crate::support::Puppet;
 use crate::support::Scrape;
 use crate::support::Wire;
 use crate::support::scrape::ask;
@@ -254,6 +255,34 @@ async fn what_is_open_is_counted_while_it_is_open() {
         .await;
     idle.rest().await;
     Scrape::when(&gate, "sidegate_connections_open", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_answer_is_open_until_it_ends() {
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    let puppet = Puppet::saying(endless).await;
+    let gate = Gate::with(Plan {
+        routes: puppet.route(""),
+        ..Plan::default()
+    })
+    .await;
+    let ada = gate.signed_in("ada").await;
+    let session = &ada.jar["sidegate"];
+    let site = gate.address();
+    let mut wire = Wire::connect(site).await;
+    wire.send(format!(
+        "GET /x HTTP/1.1\r\nHost: {site}\r\nCookie: sidegate={session}\r\n\r\n"
+    ))
+    .await;
+    wire.head().await.expect("an answer");
+    let streams = r#"sidegate_streams_open{kind="answer"}"#;
+    let before = Scrape::when(&gate, streams, 1).await;
+    let served = requests("/", "read", "2xx");
+    assert_eq!(before.value(&served), 0, "it has not ended");
+    drop(wire);
+    let after = Scrape::when(&gate, streams, 0).await;
+    let after = Scrape::after(&gate, &after, 3 - after.requests()).await;
+    assert_eq!(after.value(&served), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

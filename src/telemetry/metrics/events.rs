@@ -53,6 +53,9 @@ impl Default for Events {
         for &result in Refresh::ALL {
             drop(this.refreshes.get_or_create(&ByRefresh { result }));
         }
+        for code in Fault::ALL.into_iter().filter(|fault| fault.is_of_sign_in()) {
+            drop(this.sign_ins_failed.get_or_create(&ByFault { code }));
+        }
         for &call in Call::ALL {
             drop(this.call_times.get_or_create(&ByCall { call }));
             for &result in Answer::ALL {
