@@ -224,7 +224,7 @@ const CHUNK: usize = 3900;
 const MAX_CHUNKS: usize = 8;
 
 /// All chunks together, so that the `Cookie` line stays below the 8 KB that servers in front allow.
-const BUDGET: usize = 7_500;
+pub const BUDGET: usize = 7_500;
 
 /// No request makes us write more removals.
 const MAX_ORPHANS: usize = 16;
