@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::Exit;
 use super::Failure;
@@ -49,8 +49,9 @@ pub(super) fn run(path: &Path, json: bool, terminal: Terminal) -> Result<(), Fai
         }
     };
     if json {
-        let document = json!({ "steps": findings });
-        terminal.say(&format!("{document:#}\n"));
+        let document = serde_json::to_string_pretty(&Document { steps: &findings });
+        let document = document.map_err(|error| Failure::new(Exit::Internal, error))?;
+        terminal.say(&format!("{document}\n"));
     } else {
         terminal.say(&style.verdict(&findings));
     }
@@ -58,6 +59,11 @@ pub(super) fn run(path: &Path, json: bool, terminal: Terminal) -> Result<(), Fai
         Exit::Success => Ok(()),
         exit => Err(Failure::new(exit, "")),
     }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    steps: &'a [Finding],
 }
 
 /// What has to be changed comes before what is missing.
@@ -132,9 +138,10 @@ impl Style {
         let count = |status| findings.iter().filter(|it| it.status == status).count();
         let clear = if self.live { CLEAR } else { "" };
         format!(
-            "{clear}{} ok, {} warnings, {} failed.\n",
+            "{clear}{} ok, {} warning{}, {} failed.\n",
             count(Status::Ok),
             count(Status::Warning),
+            if count(Status::Warning) == 1 { "" } else { "s" },
             count(Status::Failed)
         )
     }

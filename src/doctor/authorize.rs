@@ -8,6 +8,8 @@ use super::finding::Cause;
 use super::finding::Finding;
 use super::finding::Status;
 use super::subject::Subject;
+use super::subject::WAY_OUT;
+use super::subject::why;
 use crate::fault::Fault;
 use crate::oauth::AuthorizeError;
 use crate::oauth::State;
@@ -34,8 +36,10 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
         }
         Err(error) => {
             let auth = &subject.loaded.config.provider.auth;
-            let detail = format!("{auth} does not answer: {}", error.without_url());
-            Finding::failed(NAME, Cause::Surroundings, detail).fault(Fault::ProviderUnavailable)
+            let detail = format!("{auth} does not answer: {}", why(error));
+            Finding::failed(NAME, Cause::Surroundings, detail)
+                .advice(WAY_OUT)
+                .fault(Fault::ProviderUnavailable)
         }
     }]
 }

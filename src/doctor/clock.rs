@@ -8,6 +8,8 @@ use http::header;
 use super::finding::Cause;
 use super::finding::Finding;
 use super::subject::Subject;
+use super::subject::WAY_OUT;
+use super::subject::why;
 use crate::fault::Fault;
 use crate::time::UnixTime;
 
@@ -18,13 +20,9 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
     let answer = match subject.http.get(url).send().await {
         Ok(answer) => answer,
         Err(error) => {
-            let detail = format!("{auth} does not answer: {}", error.without_url());
+            let detail = format!("{auth} does not answer: {}", why(error));
             let failed = Finding::failed(NAME, Cause::Surroundings, detail);
-            return vec![
-                failed
-                    .advice("Check marketing_cloud.subdomain, DNS and the way out of this network.")
-                    .fault(Fault::ProviderUnavailable),
-            ];
+            return vec![failed.advice(WAY_OUT).fault(Fault::ProviderUnavailable)];
         }
     };
     let now = subject.clock.now();

@@ -9,6 +9,7 @@ use super::reach::LOOK_AHEAD;
 use super::reach::Reached;
 use super::reach::reach;
 use super::subject::Subject;
+use super::subject::why;
 use crate::fault::Fault;
 
 pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
@@ -52,7 +53,7 @@ async fn gateway(subject: &Subject) -> Finding {
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) => {
-            let detail = format!("{url} does not answer: {}", error.without_url());
+            let detail = format!("{url} does not answer: {}", why(error));
             return Finding::failed(NAME, Cause::Surroundings, detail)
                 .advice("Start the gateway, or look at what stands in front of it.");
         }

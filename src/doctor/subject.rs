@@ -59,6 +59,23 @@ impl Subject {
     }
 }
 
+/// Why there was no answer, down to the system's own words. No URL: its query may be long.
+pub(super) fn why(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What to do about a provider that cannot be reached.
+pub(super) const WAY_OUT: &str =
+    "Check marketing_cloud.subdomain, DNS and the way out of this network.";
+
 /// There is nothing to examine with.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be built")]

@@ -7,6 +7,7 @@ use super::finding::Cause;
 use super::finding::Finding;
 use super::finding::Status;
 use super::subject::Subject;
+use super::subject::WAY_OUT;
 use crate::config::rotation::STAGE;
 use crate::crypto::secret::AuthorizationCode;
 use crate::crypto::secret::ClientSecret;
@@ -17,6 +18,7 @@ use crate::oauth::TokenEndpoint as _;
 use crate::oauth::TokenError;
 use crate::oauth::TokenErrorCode;
 use crate::oauth::client_secrets::ClientSecrets;
+use crate::oauth::endpoint::Outage;
 use crate::oauth::pkce;
 use crate::oauth::provider::Client;
 use crate::oauth::provider::Pkce;
@@ -100,6 +102,14 @@ fn judge(name: &'static str, outcome: &Result<(), TokenError>) -> Finding {
         Err(error @ TokenError::Refused(code)) => {
             Finding::failed(name, Cause::Configuration, error.to_string()).fault(code.fault())
         }
+        Err(
+            error @ TokenError::Unavailable {
+                why: Outage::Connect | Outage::Timeout,
+                ..
+            },
+        ) => Finding::failed(name, Cause::Surroundings, error.to_string())
+            .advice(WAY_OUT)
+            .fault(error.fault()),
         Err(error) => {
             Finding::failed(name, Cause::Surroundings, error.to_string()).fault(error.fault())
         }

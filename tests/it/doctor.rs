@@ -518,7 +518,7 @@ async fn machines_get_one_document_and_pipes_plain_text() {
     }
     let (_, plain) = patient.program(false).await;
     assert!(!plain.contains(['\x1b', '\r']), "{plain:?}");
-    assert!(plain.ends_with("8 ok, 1 warnings, 0 failed.\n"), "{plain}");
+    assert!(plain.ends_with("8 ok, 1 warning, 0 failed.\n"), "{plain}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
