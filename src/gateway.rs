@@ -33,7 +33,6 @@ pub use body::AnswerBody;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
-pub use unreadable::unreadable;
 pub use used_states::UsedStates;
 pub use worker::Worker;
 

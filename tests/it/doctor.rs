@@ -1,20 +1,14 @@
 //! The doctor, called to a patient with one ailment at a time.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use sidegate::config::Config;
-use sidegate::config::Environment;
-use sidegate::crypto::OsEntropy;
-use sidegate::doctor;
 use sidegate::doctor::Cause;
 use sidegate::doctor::Finding;
 use sidegate::doctor::Status;
-use sidegate::doctor::Subject;
 use sidegate::sandbox::Client;
 use sidegate::sandbox::Fault;
 use sidegate::sandbox::Place;
@@ -24,13 +18,11 @@ use sidegate::time::ManualClock;
 use sidegate::time::SystemClock;
 
 use crate::support::Gate;
+use crate::support::Patient;
 use crate::support::Plan;
 use crate::support::Puppet;
 use crate::support::gate::PUBLIC;
 use crate::support::gate::free_port;
-use crate::support::process::code;
-use crate::support::process::run;
-use crate::support::process::sidegate;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_in_good_health() {
@@ -568,68 +560,6 @@ async fn a_key_that_everybody_can_read() {
             "{keys:?}"
         );
         assert!(!format!("{keys:?}").contains(&gate.key));
-    }
-}
-
-/// A configuration and its surroundings.
-struct Patient<'a> {
-    text: String,
-    key: &'a str,
-    secret: &'a str,
-    next: &'a str,
-    clock: Arc<dyn Clock>,
-    patience: Duration,
-    /// A file of root certificates.
-    roots: Option<String>,
-}
-
-impl<'a> Patient<'a> {
-    fn of(gate: &'a Gate) -> Self {
-        Self {
-            text: gate.text().to_owned(),
-            key: &gate.key,
-            secret: "sandbox-web-secret-do-not-use",
-            next: "",
-            clock: Arc::new(SystemClock),
-            patience: doctor::PATIENCE,
-            roots: None,
-        }
-    }
-
-    /// All that is found.
-    async fn examine(&self) -> Vec<Finding> {
-        let variables = [
-            ("KEY", self.key),
-            ("SECRET", self.secret),
-            ("NEXT", self.next),
-        ];
-        let environment: Environment = variables.into_iter().collect();
-        let loaded = Config::from_text("doctor.yaml", &self.text, Path::new("."), &environment);
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{}", self.text));
-        let clock = Arc::clone(&self.clock);
-        let mut subject = Subject::new(loaded, clock, Arc::new(OsEntropy)).expect("a subject");
-        subject.patience = self.patience;
-        doctor::examine(&subject, |_| {}).await
-    }
-
-    /// The program's exit code and what it prints.
-    async fn program(&self, json: bool) -> (i32, String) {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("doctor.yaml"), &self.text).expect("written");
-        let mut arguments = vec!["doctor", "--config", "doctor.yaml"];
-        arguments.extend(json.then_some("--json"));
-        let mut variables = vec![
-            ("KEY", self.key),
-            ("SECRET", self.secret),
-            ("NEXT", self.next),
-        ];
-        variables.extend(self.roots.as_deref().map(|file| ("SSL_CERT_FILE", file)));
-        let output = run(sidegate(folder.path(), &arguments, &variables)).await;
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{output:?}");
-        (
-            code(&output),
-            String::from_utf8(output.stdout).expect("text"),
-        )
     }
 }
 

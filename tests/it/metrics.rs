@@ -15,6 +15,7 @@ use crate::support::Plan;
 use crate::support::Puppet;
 use crate::support::Scrape;
 use crate::support::Wire;
+use crate::support::raw;
 use crate::support::scrape::ask;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,6 +222,25 @@ async fn a_forged_request_moves_its_refusal_and_nothing_else() {
             (r#"sidegate_refusals_total{code="SG-1006"}"#, 1),
         ])
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_request_is_counted_as_refused() {
+    let gate = Gate::start().await;
+    let before = Scrape::of(&gate).await;
+    for (bytes, code) in [
+        ("\u{1}\u{2}\r\n\r\n".to_owned(), "SG-1001"),
+        (
+            format!("GET /{} HTTP/1.1\r\n", "x".repeat(80_000)),
+            "SG-1008",
+        ),
+    ] {
+        let answer = raw::talk(gate.address(), bytes).await;
+        assert!(answer.contains(code), "{answer}");
+        let series = format!(r#"sidegate_refusals_total{{code="{code}"}}"#);
+        let after = Scrape::when(&gate, &series, 1).await;
+        assert_eq!(after.requests(), before.requests());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

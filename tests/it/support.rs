@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod gate;
 pub mod line;
+pub mod patient;
 pub mod process;
 pub mod puppet;
 pub mod raw;
@@ -15,6 +16,7 @@ pub use browser::Answer;
 pub use browser::Browser;
 pub use gate::Gate;
 pub use gate::Plan;
+pub use patient::Patient;
 pub use puppet::Puppet;
 pub use scrape::Scrape;
 pub use tap::Tap;

@@ -76,7 +76,7 @@ impl Events {
         );
         registry.register(
             "token_refresh_late_comers",
-            "Requests with an old cookie that were served from a refresh that had ended",
+            "Times that a request with an old cookie was served from a refresh that had ended",
             self.late_comers.clone(),
         );
         registry.register(

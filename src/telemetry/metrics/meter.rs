@@ -181,7 +181,11 @@ impl Drop for Open {
 }
 
 /// The entry of `value` in a table whose order is that of `all`.
-fn entry<'a, T, V: Copy + PartialEq>(table: &'a [T], all: &[V], value: V) -> Option<&'a T> {
+pub(super) fn entry<'a, T, V: Copy + PartialEq>(
+    table: &'a [T],
+    all: &[V],
+    value: V,
+) -> Option<&'a T> {
     table.get(all.iter().position(|known| *known == value)?)
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -24,6 +26,7 @@ use super::latency::Total;
 use super::meter::Cells;
 use super::meter::Meter;
 use super::meter::RouteCells;
+use super::meter::entry;
 use crate::fault::Fault;
 
 /// All workers' numbers.
@@ -32,6 +35,8 @@ pub struct Traffic {
     /// By slot.
     names: Vec<String>,
     workers: Mutex<Vec<Arc<Cells>>>,
+    /// Refusals of what was never a request, by fault.
+    unreadable: [AtomicU64; Fault::ALL.len()],
 }
 
 impl Traffic {
@@ -42,6 +47,14 @@ impl Traffic {
         Self {
             names: names.map(str::to_owned).collect(),
             workers: Mutex::default(),
+            unreadable: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Something that is no request was refused.
+    pub fn unreadable(&self, fault: Fault) {
+        if let Some(count) = entry(&self.unreadable, &Fault::ALL, fault) {
+            count.fetch_add(1, Relaxed);
         }
     }
 
@@ -64,6 +77,7 @@ impl Collector for Traffic {
         let scrape = Scrape {
             names: &self.names,
             workers: &workers,
+            unreadable: &self.unreadable,
         };
         scrape.requests(&mut encoder)?;
         let (name, help) = (
@@ -84,6 +98,7 @@ impl Collector for Traffic {
 struct Scrape<'a> {
     names: &'a [String],
     workers: &'a [Arc<Cells>],
+    unreadable: &'a [AtomicU64],
 }
 
 impl<'a> Scrape<'a> {
@@ -161,7 +176,9 @@ impl<'a> Scrape<'a> {
             MetricType::Counter,
         )?;
         for code in Fault::ALL {
-            let sum = self.sum(|worker| worker.refused(code));
+            let stray = entry(self.unreadable, &Fault::ALL, code);
+            let stray = stray.map_or(0, |count| count.load(Relaxed));
+            let sum = self.sum(|worker| worker.refused(code)).wrapping_add(stray);
             ConstCounter::new(sum).encode(metric.encode_family(&ByFault { code })?)?;
         }
         Ok(())
