@@ -1,4 +1,4 @@
-//! The admin listener: probes and version. Nothing on it needs, shows or changes a session.
+//! The admin listener: probes, metrics and version. Nothing on it needs, shows or changes a session.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,18 +10,22 @@ use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
+use http::header;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::http::reply;
 use crate::net::listener::accept;
+use crate::telemetry::metrics::exposition;
+use crate::telemetry::metrics::exposition::Format;
 
 /// Whether traffic should come.
 #[derive(Debug, Default)]
@@ -58,12 +62,13 @@ impl Readiness {
 /// The admin endpoints.
 pub struct Admin {
     readiness: Arc<Readiness>,
+    metrics: Registry,
 }
 
 impl Admin {
-    /// Endpoints that tell of `readiness`.
-    pub fn new(readiness: Arc<Readiness>) -> Self {
-        Self { readiness }
+    /// Endpoints that tell of `readiness` and `metrics`.
+    pub fn new(readiness: Arc<Readiness>, metrics: Registry) -> Self {
+        Self { readiness, metrics }
     }
 
     /// Serves for as long as the runtime lives.
@@ -101,7 +106,21 @@ impl Admin {
             "/version" => {
                 reply::json(&json!({ "name": "sidegate", "version": env!("CARGO_PKG_VERSION") }))
             }
+            "/metrics" => self.metrics(request),
             _ => reply::empty(StatusCode::NOT_FOUND),
+        }
+    }
+
+    fn metrics(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let accept = request.headers().get(header::ACCEPT);
+        let accept = accept.and_then(|field| field.to_str().ok());
+        let format = Format::of(accept.unwrap_or_default());
+        match exposition::render(&self.metrics, format) {
+            Ok(text) => reply::text(text, format.content_type()),
+            Err(error) => {
+                tracing::error!(%error, "The metrics cannot be written.");
+                reply::empty(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The composition root: a configuration becomes listeners, workers and a control runtime.
 
 mod build;
+mod metrics;
 mod reread;
 mod worker;
 
@@ -86,7 +87,7 @@ impl App {
         let (phase, phases) = watch::channel(Phase::Serving);
         let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
         let (timeouts, log) = (config.timeouts, config.log);
-        let (gateway, rereader, readiness, store) =
+        let (gateway, rereader, readiness, registry, store) =
             build::gateway(config, ports, control.handle(), &tasks)?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
@@ -107,7 +108,7 @@ impl App {
         }
         let readiness = Arc::new(readiness);
         readiness.set_ready(true);
-        control.spawn(Admin::new(Arc::clone(&readiness)).serve(admin));
+        control.spawn(Admin::new(Arc::clone(&readiness), registry).serve(admin));
         Ok(Self {
             public: public_address,
             admin: admin_address,

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod keygen;
 mod sandbox;
 mod serve;
@@ -46,6 +47,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try the configuration against the real thing, and say what to do
+    Doctor {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a new session key
     Keygen,
 }
@@ -81,6 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(options) => demo::run(&options, terminal),
         Command::Sandbox(options) => sandbox::run(&options, terminal),
         Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),
+        Command::Doctor { file, json } => doctor::run(&file.path, json, terminal),
         Command::Keygen => {
             keygen::run(terminal);
             Ok(())

@@ -12,6 +12,7 @@ pub mod problem;
 mod raw;
 pub mod report;
 mod resolve;
+pub mod rotation;
 pub mod secret_source;
 mod shape;
 mod source;
@@ -100,6 +101,8 @@ pub struct Loaded {
     pub config: Config,
     /// Settings that work but are risky, in the order of the file.
     pub warnings: Vec<Warning>,
+    /// Where the client's secrets stand, in the order of their sources.
+    secret_places: Vec<Location>,
 }
 
 impl Config {
@@ -180,8 +183,13 @@ fn load(
         base,
     }
     .configuration(raw);
+    let secret_places = rotation::paths().map(|path| findings.places.value(&path));
     let (config, warnings) = findings.finish(config)?;
-    Ok(Loaded { config, warnings })
+    Ok(Loaded {
+        config,
+        warnings,
+        secret_places: secret_places.into(),
+    })
 }
 
 #[cfg(test)]

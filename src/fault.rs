@@ -151,6 +151,11 @@ impl Fault {
         self.entry().code
     }
 
+    /// Whether it belongs to signing in.
+    pub fn is_of_sign_in(self) -> bool {
+        self.code().starts_with("SG-2")
+    }
+
     /// The status of an answer that reports this fault.
     pub fn status(self) -> StatusCode {
         self.entry().status

@@ -33,7 +33,6 @@ pub use body::AnswerBody;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
-pub use unreadable::unreadable;
 pub use used_states::UsedStates;
 pub use worker::Worker;
 
@@ -45,6 +44,8 @@ use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
 use crate::session::shared::Records;
+use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 
 /// What all workers share. Nothing in it changes while requests run.
@@ -81,4 +82,8 @@ pub struct Gateway {
     pub control: Handle,
     /// What has to end before the process does.
     pub tasks: TaskTracker,
+    /// Counts what happens now and then.
+    pub events: Events,
+    /// Gives each worker something to count requests with.
+    pub traffic: Arc<Traffic>,
 }

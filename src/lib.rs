@@ -13,14 +13,15 @@
 //! |---|---|
 //! | [`cli`] | arguments become a command, a command an exit code |
 //! | [`app`], [`lifecycle`] | the composition root; signals and drain |
-//! | [`admin`] | probes |
+//! | [`doctor`] | tries the real thing, step by step |
+//! | [`admin`] | probes, metrics |
 //! | [`config`] | YAML with positions, raw tree, resolved tree, problems |
 //! | [`gateway`] | the pipeline: route → session → freshness → cross-site check → sanitize → authorize → forward → reply → record |
 //! | [`session`] | the session, its cookies, its refresh (single flight) |
 //! | [`oauth`] | the provider: authorize URL, transaction, token endpoint, replies, error codes, fence |
 //! | [`upstream`] | connection pools and deadlines |
 //! | [`net`] | listeners, TLS, the connection guard, who the client is |
-//! | [`telemetry`] | logs and the access record |
+//! | [`telemetry`] | logs, the access record, metrics |
 //! | [`http`] | target rules, headers, cookies, replies and pages |
 //! | [`crypto`] | key ring, envelope, secrets, entropy |
 //! | [`fault`], [`time`] | every failure code; the clock |
@@ -43,6 +44,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod doctor;
 pub mod fault;
 pub mod gateway;
 pub mod http;

@@ -14,3 +14,4 @@ pub use connection::Peer;
 pub use connection::Server;
 pub use guard::InHand;
 pub use guard::Registry;
+pub use watched::WriteFailure;

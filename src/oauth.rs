@@ -7,6 +7,7 @@ pub mod client_secrets;
 pub mod endpoint;
 pub mod error;
 pub mod fence;
+pub mod metered;
 pub mod pkce;
 pub mod provider;
 pub mod reply;

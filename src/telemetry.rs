@@ -2,5 +2,6 @@
 
 pub mod access;
 pub mod log;
+pub mod metrics;
 pub mod settings;
 pub mod sink;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::Ports;
 use super::StartError;
+use super::metrics;
 use super::reread::ClientSecretFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
@@ -23,10 +25,12 @@ use crate::gateway::UsedStates;
 use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::endpoint::TokenEndpoint;
+use crate::oauth::metered::Metered;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
 use crate::session::shared::Shared;
+use crate::telemetry::metrics::Events;
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(
@@ -42,11 +46,13 @@ pub(super) fn gateway(
         site.redirect_uri(),
         Arc::clone(&ports.clock),
     )?;
-    let endpoint: Arc<dyn TokenEndpoint> = Arc::new(Breaker::new(
-        client,
+    let events = Events::default();
+    let breaker = Arc::new(Breaker::new(
+        Metered::new(client, events.clone()),
         Arc::clone(&ports.clock),
         Arc::clone(&ports.entropy),
     ));
+    let endpoint: Arc<dyn TokenEndpoint> = breaker.clone();
     let tenant = format!("{}/{}", provider.subdomain, provider.client_id.as_str());
     let store = Arc::new(CookieStore {
         keys: config.keys.into(),
@@ -56,6 +62,7 @@ pub(super) fn gateway(
         policy: config.session,
         fence: provider.fence.clone(),
         entropy: Arc::clone(&ports.entropy),
+        events: events.clone(),
     });
     let mut refresher = Refresher::new(
         Arc::clone(&endpoint),
@@ -64,6 +71,7 @@ pub(super) fn gateway(
         tenant,
         control.clone(),
         tasks.clone(),
+        events.clone(),
     );
     let revocations = Arc::<Revocations>::default();
     let shared = config.shared.map(|(settings, keeping)| {
@@ -101,9 +109,15 @@ pub(super) fn gateway(
         }));
     }
     let rereader = Rereader::new(groups, Arc::clone(&revocations), Arc::clone(&ports.clock));
+    let router = Router::new(config.routes);
+    let traffic = metrics::traffic(&site, &router);
+    let mut registry = crate::telemetry::metrics::registry(ports.clock.now());
+    events.register(&mut registry);
+    registry.register_collector(Box::new(Arc::clone(&traffic)));
+    registry.register_collector(Box::new(metrics::State::new(&provider, &breaker)));
     let gateway = Gateway {
         site,
-        router: Router::new(config.routes),
+        router,
         trusted: config.trusted_proxies,
         keep_fragment: config.keep_fragment,
         provider,
@@ -118,9 +132,17 @@ pub(super) fn gateway(
         entropy: Arc::clone(&ports.entropy),
         control: control.clone(),
         tasks: tasks.clone(),
+        events,
+        traffic,
     };
-    Ok((gateway, rereader, readiness, store_state))
+    Ok((gateway, rereader, readiness, registry, store_state))
 }
 
-/// What requests share, what watches files, what the probes tell, and whether the store answers.
-type Built = (Gateway, Rereader, Readiness, Option<watch::Receiver<bool>>);
+/// What requests share, what watches files, what probes and scrapes tell, and whether the store answers.
+type Built = (
+    Gateway,
+    Rereader,
+    Readiness,
+    Registry,
+    Option<watch::Receiver<bool>>,
+);

@@ -19,9 +19,9 @@ use super::Phase;
 use crate::crypto::tls;
 use crate::gateway::Gateway;
 use crate::gateway::Worker;
-use crate::gateway::unreadable;
 use crate::net::Registry;
 use crate::net::Server;
+use crate::net::WriteFailure;
 use crate::net::guard::Limits;
 use crate::net::guard::TICK;
 use crate::net::listener::accept;
@@ -69,6 +69,8 @@ async fn work(settings: Settings) {
     let drain = CancellationToken::new();
     let upstream = Client::new(tls::client_config(), timeouts);
     let access = log.access.then(|| AccessLog::new(log.format));
+    let answers = Arc::clone(&gateway);
+    let unreadable = WriteFailure::new(move |status| answers.unreadable(status));
     let worker = Rc::new(Worker::new(gateway, upstream, access, drain.clone()));
     let acceptor = server_tls.map(TlsAcceptor::from);
     let server = Rc::new(Server::new(
@@ -82,7 +84,11 @@ async fn work(settings: Settings) {
     let deadline = loop {
         tokio::select! {
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(Rc::clone(&server).serve(stream, peer));
+                let (server, open) = (Rc::clone(&server), worker.connected());
+                tokio::task::spawn_local(async move {
+                    server.serve(stream, peer).await;
+                    drop(open);
+                });
             }
             _ = ticks.tick() => {
                 registry.sweep(Limits::default());

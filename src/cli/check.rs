@@ -8,6 +8,8 @@ use super::Terminal;
 use crate::config::Config;
 use crate::config::Environment;
 use crate::config::report;
+use crate::time::Clock as _;
+use crate::time::SystemClock;
 
 /// Prints what is wrong with a configuration.
 pub(super) fn run(
@@ -17,7 +19,7 @@ pub(super) fn run(
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let outcome = Config::load(path, &Environment::of_process());
-    let report = report(&outcome, json, strict);
+    let report = report(&outcome, json, strict, SystemClock.now());
     terminal.say(&report.text);
     if report.ok {
         Ok(())

@@ -25,6 +25,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
 use crate::sandbox::Tool;
 use crate::telemetry::log;
+use crate::time::Clock as _;
 use crate::time::SystemClock;
 
 /// What can be said about the demonstration on the command line.
@@ -59,7 +60,10 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
     let loaded = Config::from_text("demo", &text, Path::new("."), &environment);
     // The text is ours, so a problem in it is a defect of ours.
     let loaded = loaded.map_err(|problems| {
-        Failure::new(Exit::Internal, report(&Err(problems), false, false).text)
+        Failure::new(
+            Exit::Internal,
+            report(&Err(problems), false, false, SystemClock.now()).text,
+        )
     })?;
     log::init(loaded.config.log);
     let url = loaded.config.public_url.to_string();

@@ -10,19 +10,24 @@ use crate::app::StartError;
 use crate::config::Config;
 use crate::config::Environment;
 use crate::config::report;
+use crate::config::rotation::Rotation;
 use crate::lifecycle;
 use crate::telemetry::log;
+use crate::time::Clock as _;
+use crate::time::SystemClock;
 
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    let now = SystemClock.now();
     let loaded = Config::load(path, &Environment::of_process()).map_err(|problems| {
         Failure::new(
             Exit::Configuration,
-            report(&Err(problems), false, false).text,
+            report(&Err(problems), false, false, now).text,
         )
     })?;
     log::init(loaded.config.log);
-    for warning in &loaded.warnings {
+    let rotation = Rotation::of(&loaded, now);
+    for warning in loaded.warnings.iter().chain(&rotation.warnings) {
         tracing::warn!(event = "configuration.warning", "{warning}");
     }
     let public_url = loaded.config.public_url.clone();

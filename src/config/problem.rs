@@ -80,11 +80,13 @@ pub enum Risk {
     OtherProvider,
     /// The session store's password can be read on the way.
     PlainStore,
+    /// A client secret that Marketing Cloud is about to end.
+    AgeingSecret,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -96,6 +98,7 @@ impl Risk {
         Self::NoPkce,
         Self::OtherProvider,
         Self::PlainStore,
+        Self::AgeingSecret,
     ];
 
     /// The code as printed.
@@ -112,6 +115,7 @@ impl Risk {
             Self::NoPkce => "SG-6109",
             Self::OtherProvider => "SG-6110",
             Self::PlainStore => "SG-6112",
+            Self::AgeingSecret => "SG-6111",
         }
     }
 }
@@ -199,7 +203,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-fn write_finding(
+pub(super) fn write_finding(
     f: &mut fmt::Formatter<'_>,
     head: fmt::Arguments<'_>,
     key: &KeyPath,

@@ -9,6 +9,9 @@ use super::place::Location;
 use super::problem::Problem;
 use super::problem::Problems;
 use super::problem::Warning;
+use super::rotation::Note;
+use super::rotation::Rotation;
+use crate::time::UnixTime;
 
 /// The outcome of loading a configuration, ready to be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,25 +22,56 @@ pub struct Report {
     pub ok: bool,
 }
 
-/// Describes `outcome` as text or as JSON; `strict` lets warnings fail it.
-pub fn report(outcome: &Result<Loaded, Problems>, json: bool, strict: bool) -> Report {
-    let (problems, warnings) = match outcome {
-        Ok(loaded) => (&[][..], loaded.warnings.as_slice()),
-        Err(problems) => (problems.as_slice(), problems.warnings()),
+/// Describes `outcome` as text or as JSON; `strict` lets warnings fail it. Secrets have an age at `now`.
+pub fn report(
+    outcome: &Result<Loaded, Problems>,
+    json: bool,
+    strict: bool,
+    now: UnixTime,
+) -> Report {
+    let (problems, warnings, rotation) = match outcome {
+        Ok(loaded) => (
+            &[][..],
+            loaded.warnings.as_slice(),
+            Rotation::of(loaded, now),
+        ),
+        Err(problems) => (
+            problems.as_slice(),
+            problems.warnings(),
+            Rotation::default(),
+        ),
+    };
+    let warnings: Vec<&Warning> = warnings.iter().chain(&rotation.warnings).collect();
+    let findings = Findings {
+        problems,
+        warnings: &warnings,
+        notes: &rotation.notes,
     };
     let ok = problems.is_empty() && (warnings.is_empty() || !strict);
     let text = if json {
-        as_json(problems, warnings, ok)
+        as_json(&findings, ok)
     } else {
-        as_text(problems, warnings, ok)
+        as_text(&findings, ok)
     };
     Report { text, ok }
 }
 
-fn as_text(problems: &[Problem], warnings: &[Warning], ok: bool) -> String {
+struct Findings<'a> {
+    problems: &'a [Problem],
+    warnings: &'a [&'a Warning],
+    notes: &'a [Note],
+}
+
+fn as_text(findings: &Findings<'_>, ok: bool) -> String {
+    let Findings {
+        problems,
+        warnings,
+        notes,
+    } = findings;
     let mut text = String::new();
-    let findings = problems.iter().map(ToString::to_string);
-    for finding in findings.chain(warnings.iter().map(ToString::to_string)) {
+    let lines = problems.iter().map(ToString::to_string);
+    let lines = lines.chain(warnings.iter().map(ToString::to_string));
+    for finding in lines.chain(notes.iter().map(ToString::to_string)) {
         text.push_str(&finding);
         text.push('\n');
     }
@@ -64,11 +98,14 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-fn as_json(problems: &[Problem], warnings: &[Warning], ok: bool) -> String {
+fn as_json(findings: &Findings<'_>, ok: bool) -> String {
     let document = Document {
         ok,
-        problems: problems.iter().map(Finding::of_problem).collect(),
-        warnings: warnings.iter().map(Finding::of_warning).collect(),
+        problems: findings.problems.iter().map(Finding::of_problem).collect(),
+        warnings: (findings.warnings.iter().copied())
+            .map(Finding::of_warning)
+            .collect(),
+        notes: findings.notes.iter().map(Finding::of_note).collect(),
     };
     // Strings and numbers only: nothing that JSON cannot hold.
     let text = serde_json::to_string_pretty(&document);
@@ -81,6 +118,7 @@ struct Document<'a> {
     ok: bool,
     problems: Vec<Finding<'a>>,
     warnings: Vec<Finding<'a>>,
+    notes: Vec<Finding<'a>>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +149,15 @@ impl<'a> Finding<'a> {
             message: &warning.message,
             hint: warning.hint.as_deref(),
             ..Self::at(warning.risk.as_str(), &warning.location)
+        }
+    }
+
+    fn of_note(note: &'a Note) -> Self {
+        Self {
+            key: note.key.as_str(),
+            message: &note.message,
+            hint: note.hint.as_deref(),
+            ..Self::at(note.topic.as_str(), &note.location)
         }
     }
 

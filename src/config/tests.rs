@@ -1,6 +1,7 @@
 //! The rules of the configuration, each with what keeps and what breaks it.
 
 mod environment;
+mod rotating;
 mod rules;
 mod secrets;
 
@@ -14,6 +15,10 @@ use crate::gateway::route::Destination;
 use crate::gateway::route::Token;
 use crate::oauth::provider::Client;
 use crate::oauth::provider::Pkce;
+use crate::time::UnixTime;
+
+/// When reports are made; what is older was written before.
+pub(super) const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
 
 pub(super) const KEY: &str = "9XKc0wq3gC1uVZ4T7m2hJ8yQn5sLr6bEoP_aD-iFtUw";
 pub(super) const OTHER_KEY: &str = "QmFzZTY0IGtleSBudW1iZXIgdHdvIGhhcyA4wqkx_9A";
@@ -81,7 +86,9 @@ pub(super) fn brief(problem: &Problem) -> String {
 
 #[test]
 fn the_least_that_loads_has_our_defaults() {
-    let Loaded { config, warnings } = loaded(LEAST);
+    let Loaded {
+        config, warnings, ..
+    } = loaded(LEAST);
     assert_eq!(warnings, []);
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9901");
@@ -254,7 +261,9 @@ fn a_public_client_needs_no_secret_but_is_warned_about() {
         "  client_secret: { env: SECRET }\n",
         "  client_type: public\n",
     );
-    let Loaded { config, warnings } = loaded(&text);
+    let Loaded {
+        config, warnings, ..
+    } = loaded(&text);
     assert!(matches!(config.provider.client, Client::Public));
     assert_eq!(warnings.first().map(|w| w.risk.as_str()), Some("SG-6106"));
     let text = edited("  client_secret: { env: SECRET }\n", "");
@@ -308,16 +317,16 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
         (&bad, false, false),
     ] {
         for json in [false, true] {
-            assert_eq!(report(outcome, json, strict).ok, ok);
+            assert_eq!(report(outcome, json, strict, NOW).ok, ok);
         }
     }
     assert_eq!(
-        report(&bad, false, false).text,
+        report(&bad, false, false, NOW).text,
         "t.yaml:4:14: error[SG-6004]: marketing_cloud.client_id: must have 1 to 128 visible ASCII \
          characters\nThe configuration cannot be used: 1 problem, 0 warnings.\n"
     );
     let json: serde_json::Value =
-        serde_json::from_str(&report(&risky, true, true).text).expect("JSON");
+        serde_json::from_str(&report(&risky, true, true, NOW).text).expect("JSON");
     assert_eq!(
         json,
         serde_json::json!({
@@ -329,6 +338,12 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
                 "message": "a stolen cookie works for more than a day",
                 "hint": "a day's work is 12h",
             }],
+            "notes": [{
+                "code": "SG-6202", "file": "t.yaml", "line": 5, "column": 18, "variable": null,
+                "key": "marketing_cloud.next_client_secret",
+                "message": "is not set; a rotation without downtime needs it",
+                "hint": rotation::STAGE,
+            }],
         })
     );
 }
@@ -337,8 +352,10 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
 fn codes_are_told_apart() {
     let codes = Code::ALL.map(Code::as_str).into_iter();
     let risks = problem::Risk::ALL.map(problem::Risk::as_str);
-    let all: std::collections::BTreeSet<&str> = codes.chain(risks).collect();
-    assert_eq!(all.len(), Code::ALL.len() + problem::Risk::ALL.len());
+    let topics = rotation::Topic::ALL.map(rotation::Topic::as_str);
+    let all: Vec<&str> = codes.chain(risks).chain(topics).collect();
+    let different: std::collections::BTreeSet<&str> = all.iter().copied().collect();
+    assert_eq!(all.len(), different.len());
 }
 
 #[test]

@@ -16,6 +16,8 @@ use super::record::Record;
 use super::streams::Stream;
 use super::streams::Streams;
 use crate::net::InHand;
+use crate::telemetry::metrics::Open;
+use crate::telemetry::metrics::labels::Held;
 use crate::upstream::ResponseBody;
 
 /// What is sent to a client.
@@ -25,7 +27,7 @@ pub struct AnswerBody {
     /// Dropped with the body: then the request is over, however it ended.
     end: Option<(Record, InHand)>,
     /// An answer that may take long ends with its session.
-    stream: Option<Rc<Stream>>,
+    stream: Option<(Rc<Stream>, Open)>,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,8 @@ impl AnswerBody {
             (&self.source, record.live())
             && self.size_hint().exact().is_none_or(|bytes| bytes > SHORT)
         {
-            self.stream = Some(streams.enter(&live.session));
+            let open = record.meter().open(Held::Answer);
+            self.stream = Some((streams.enter(&live.session), open));
         }
         self.end = Some((record, in_hand));
         self
@@ -94,7 +97,7 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
-        if let Some(stream) = &this.stream
+        if let Some((stream, _)) = &this.stream
             && stream.poll_ended(cx).is_ready()
         {
             if let Some((record, _)) = &mut this.end {

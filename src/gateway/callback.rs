@@ -154,6 +154,7 @@ impl Worker {
             );
             failed(Fault::SessionTooLarge)
         })?;
+        gateway.events.sign_in_finished();
         tracing::info!(event = "sign_in.finished", session = %session.id, user = session.person.sub, "Signed in.");
         let mut lines = sealed.lines(&gateway.store, &parts.headers);
         lines.extend(self.count_sign_in(transaction.attempts));
@@ -209,6 +210,7 @@ impl Worker {
         } else {
             fault
         };
+        self.gateway.events.sign_in_failed(fault);
         record.refused(fault);
         let login_url = Some(self.gateway.site.login_url("/"));
         let refusal = Refusal {

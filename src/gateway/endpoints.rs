@@ -159,6 +159,7 @@ impl Worker {
             {
                 tracing::warn!(event = "sign_out.waits", session = %id, %error, "The session leaves the store later.");
             }
+            self.gateway.events.signed_out();
             tracing::info!(event = "sign_out", session = %id, "Signed out.");
         }
         Ok(reply)

@@ -44,6 +44,7 @@ use crate::session::Ticket;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
 use crate::session::shared::Records;
+use crate::telemetry::metrics::Slot;
 use crate::time::UnixTime;
 
 impl Handler for Worker {
@@ -60,7 +61,8 @@ impl Handler for Worker {
         let id = self.ids.identify(&parts.headers, client.vouched);
         let clock = Arc::clone(&self.gateway.clock);
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let mut record = Record::begin(self.log.clone(), clock, id, client.address, method, uri);
+        let (log, meter) = (self.log.clone(), Rc::clone(&self.meter));
+        let mut record = Record::begin(log, meter, clock, id, client.address, method, uri);
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
             Err(stop) => self.stop(stop, &parts, &mut record).await,
@@ -101,14 +103,14 @@ impl Worker {
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
-                record.routed(gateway.site.prefix());
+                record.routed(Slot::OWN, gateway.site.prefix());
                 Ok(self
                     .own(name, parts, body, record)
                     .await?
                     .map(AnswerBody::from))
             }
-            Served::Route(route) => {
-                record.routed(&route.prefix);
+            Served::Route(index, route) => {
+                record.routed(Slot::route(index), &route.prefix);
                 self.proxy(route, &target, parts, body, record).await
             }
         }

@@ -15,11 +15,15 @@ use crate::fault::Fault;
 use crate::session::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::access::AccessRecord;
+use crate::telemetry::metrics::Meter;
+use crate::telemetry::metrics::Slot;
+use crate::telemetry::metrics::meter::Ended;
 use crate::time::Clock;
 
-/// A request on its way to becoming an access record, which is written when this is dropped.
+/// A request on its way to becoming an access record and a few numbers, when this is dropped.
 pub(super) struct Record {
     log: Option<Rc<AccessLog>>,
+    meter: Rc<Meter>,
     clock: Arc<dyn Clock>,
     started: Instant,
     asked: Option<Instant>,
@@ -29,6 +33,7 @@ pub(super) struct Record {
     method: Method,
     uri: Uri,
     route: Option<PathPrefix>,
+    slot: Slot,
     live: Option<Arc<Live>>,
     status: StatusCode,
     fault: Option<Fault>,
@@ -40,6 +45,7 @@ impl Record {
     /// Begins with what is known of every request.
     pub(super) fn begin(
         log: Option<Rc<AccessLog>>,
+        meter: Rc<Meter>,
         clock: Arc<dyn Clock>,
         id: RequestId,
         client: IpAddr,
@@ -48,6 +54,7 @@ impl Record {
     ) -> Self {
         Self {
             log,
+            meter,
             clock,
             started: Instant::now(),
             asked: None,
@@ -57,6 +64,7 @@ impl Record {
             method,
             uri,
             route: None,
+            slot: Slot::NOWHERE,
             live: None,
             status: StatusCode::OK,
             fault: None,
@@ -76,7 +84,8 @@ impl Record {
     }
 
     /// The route was found.
-    pub(super) fn routed(&mut self, prefix: &PathPrefix) {
+    pub(super) fn routed(&mut self, slot: Slot, prefix: &PathPrefix) {
+        self.slot = slot;
         self.route = Some(prefix.clone());
     }
 
@@ -127,6 +136,11 @@ impl Record {
         self.live.as_ref()
     }
 
+    /// What this is counted with.
+    pub(super) fn meter(&self) -> &Rc<Meter> {
+        &self.meter
+    }
+
     /// The upstream broke its answer off.
     pub(super) fn broke_off(&mut self) {
         self.end = "upstream_broke_off";
@@ -135,6 +149,15 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        let whole = self.started.elapsed();
+        self.meter.request(&Ended {
+            slot: self.slot,
+            method: &self.method,
+            status: self.status,
+            fault: self.fault,
+            whole,
+            upstream: self.upstream,
+        });
         let Some(log) = &self.log else { return };
         let person = self.live.as_ref().map(|live| &live.session.person);
         log.write(&AccessRecord {
@@ -148,7 +171,7 @@ impl Drop for Record {
             user: person.map(|person| person.sub.as_str()),
             business_unit: person.and_then(|person| person.business_unit),
             fault: self.fault.map(Fault::code),
-            duration: self.started.elapsed(),
+            duration: whole,
             upstream: self.upstream,
             bytes: self.bytes,
             end: self.end,

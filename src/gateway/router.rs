@@ -15,8 +15,8 @@ pub struct Router(Vec<Route>);
 pub enum Served<'a> {
     /// One of our endpoints, by its name below the prefix.
     Own(&'a str),
-    /// A route.
-    Route(&'a Route),
+    /// A route, and its place in the router's order.
+    Route(usize, &'a Route),
 }
 
 impl Router {
@@ -24,6 +24,11 @@ impl Router {
     pub fn new(mut routes: Vec<Route>) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.as_str().len()));
         Self(routes)
+    }
+
+    /// The routes' prefixes, in the order in which they are asked.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|route| route.prefix.as_str())
     }
 
     /// Finds what serves `target`, by whole segments, on its bytes as they are.
@@ -34,10 +39,11 @@ impl Router {
             }
             return Ok(Served::Own(rest.strip_prefix('/').unwrap_or(rest)));
         }
-        let route = self
+        let (index, route) = self
             .0
             .iter()
-            .find(|route| route.prefix.strip(target.path()).is_some())
+            .enumerate()
+            .find(|(_, route)| route.prefix.strip(target.path()).is_some())
             .ok_or(Fault::NoRoute)?;
         // `/site/%61dmin` is `/site/admin` to a tool: both spellings have to lead to the same rules.
         if target
@@ -50,7 +56,7 @@ impl Router {
         if target.is_opaque() && route.to != Destination::Rest {
             return Err(Fault::AmbiguousTarget);
         }
-        Ok(Served::Route(route))
+        Ok(Served::Route(index, route))
     }
 
     fn is_found_by(&self, path: &str, route: &Route, site: &Site) -> bool {
@@ -92,7 +98,7 @@ mod tests {
         let target = Target::from_parts(path, None).map_err(|_| Fault::AmbiguousTarget)?;
         router.find(&target, &site).map(|served| match served {
             Served::Own(name) => format!("own:{name}"),
-            Served::Route(route) => route.prefix.as_str().to_owned(),
+            Served::Route(_, route) => route.prefix.as_str().to_owned(),
         })
     }
 

@@ -74,6 +74,7 @@ impl Worker {
             .names()
             .set(&name, &sealed, TRANSACTION_LIFETIME);
         reply.headers_mut().append(header::SET_COOKIE, line);
+        gateway.events.sign_in_started();
         tracing::debug!(event = "sign_in.started", "Sign-in started.");
         reply
     }

@@ -27,6 +27,7 @@ use crate::fault::Fault;
 use crate::http::cookies;
 use crate::http::headers;
 use crate::session::Session;
+use crate::telemetry::metrics::labels::Held;
 use crate::upstream::ResponseBody;
 
 /// Whether a request is a WebSocket handshake (RFC 6455 §4.2.1). One that only nearly is gets
@@ -73,7 +74,9 @@ impl Worker {
         let upstream = hyper::upgrade::on(&mut answer);
         let stream = session.map(|session| self.streams.enter(session));
         let drain = self.drain.clone();
+        let open = self.meter.open(Held::Websocket);
         tokio::task::spawn_local(async move {
+            let _open = open;
             let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else {
                 return;
             };

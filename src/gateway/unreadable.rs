@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::Gateway;
 use super::identify::RequestIds;
 use crate::crypto::OsEntropy;
 use crate::fault::Fault;
@@ -12,14 +13,25 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 
-/// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`.
-pub fn unreadable(status: u16) -> Bytes {
-    let fault = match status {
+impl Gateway {
+    /// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`.
+    pub fn unreadable(&self, status: u16) -> Bytes {
+        let fault = fault(status);
+        self.traffic.unreadable(fault);
+        answer(fault)
+    }
+}
+
+fn fault(status: u16) -> Fault {
+    match status {
         408 => Fault::RequestTimeout,
         413 => Fault::BodyTooLarge,
         414 | 431 => Fault::HeadTooLarge,
         _ => Fault::MalformedRequest,
-    };
+    }
+}
+
+fn answer(fault: Fault) -> Bytes {
     let id = RequestIds::new(&OsEntropy).identify(&HeaderMap::new(), false);
     let answer = Refusal::from(fault).reply(Audience::Program, id.as_str());
     let status = answer.status();
@@ -49,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_whole() {
-        let answer = unreadable(400);
+        let answer = answer(fault(400));
         let text = std::str::from_utf8(&answer).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
@@ -58,6 +70,6 @@ mod tests {
             "{head}"
         );
         assert!(body.contains("SG-1001"), "{body}");
-        assert!(unreadable(431).starts_with(b"HTTP/1.1 431 "));
+        assert!(super::answer(fault(431)).starts_with(b"HTTP/1.1 431 "));
     }
 }

@@ -11,6 +11,9 @@ use super::identify::RequestIds;
 use super::streams::Streams;
 use crate::session::OpenedSessions;
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::metrics::Meter;
+use crate::telemetry::metrics::Open;
+use crate::telemetry::metrics::labels::Held;
 use crate::upstream::Client;
 
 /// A core's share of the gateway. Nothing in it is ever locked.
@@ -22,6 +25,7 @@ pub struct Worker {
     pub(super) opened: RefCell<OpenedSessions>,
     pub(super) ids: RequestIds,
     pub(super) log: Option<Rc<AccessLog>>,
+    pub(super) meter: Rc<Meter>,
     /// Ends streams that would outlive the process.
     pub(super) drain: CancellationToken,
 }
@@ -36,6 +40,7 @@ impl Worker {
     ) -> Self {
         Self {
             ids: RequestIds::new(gateway.entropy.as_ref()),
+            meter: Rc::new(gateway.traffic.meter()),
             gateway,
             upstream,
             streams: Streams::default(),
@@ -43,6 +48,11 @@ impl Worker {
             log: log.map(Rc::new),
             drain,
         }
+    }
+
+    /// Counts a client's connection for as long as the answer is kept.
+    pub fn connected(&self) -> Open {
+        self.meter.open(Held::Connection)
     }
 
     /// Ends what runs in the name of sessions that are over.

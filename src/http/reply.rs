@@ -21,6 +21,11 @@ pub fn problem(document: &serde_json::Value) -> Reply {
     own(document.to_string().into(), "application/problem+json")
 }
 
+/// Text of any type, as it is.
+pub fn text(text: String, content_type: &'static str) -> Reply {
+    own(text.into(), content_type)
+}
+
 /// A page.
 pub fn html(page: String, policy: &'static str) -> Reply {
     let mut reply = own(page.into(), "text/html; charset=utf-8");

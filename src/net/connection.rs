@@ -134,7 +134,7 @@ impl<H: Handler> Server<H> {
     ) {
         let entry = self.registry.enter(false);
         let watch = entry.watch();
-        let stream = Watched::new(stream, entry.watch(), self.failure);
+        let stream = Watched::new(stream, entry.watch(), self.failure.clone());
         let service = service_fn(|request| {
             let answer = Rc::clone(&self.handler).handle(request, peer, watch.begin());
             async { Ok::<_, Infallible>(answer.await) }
@@ -151,7 +151,7 @@ impl<H: Handler> Server<H> {
     async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: Peer) {
         let entry = self.registry.enter(true);
         let watch = entry.watch();
-        let stream = Watched::new(stream, entry.watch(), self.failure);
+        let stream = Watched::new(stream, entry.watch(), self.failure.clone());
         let handler = Rc::clone(&self.handler);
         let service = service_fn(move |request| {
             let answer = Rc::clone(&handler).handle(request, peer, watch.begin());

@@ -2,6 +2,7 @@
 //! be framed in two ways, and gives hyper's own answers to unreadable heads a body that says what
 //! happened.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,21 @@ use super::framing::Framing;
 use super::guard::Watch;
 
 /// Writes the answer to a head that could not be read, given the status that hyper chose.
-pub(super) type WriteFailure = fn(status: u16) -> Bytes;
+#[derive(Clone)]
+pub struct WriteFailure(Arc<dyn Fn(u16) -> Bytes + Send + Sync>);
+
+impl WriteFailure {
+    /// Writes what `write` does.
+    pub fn new(write: impl Fn(u16) -> Bytes + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+}
+
+impl fmt::Debug for WriteFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WriteFailure")
+    }
+}
 
 /// A stream that the guard can see.
 #[derive(Debug)]
@@ -63,7 +78,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
             let Some(status) = self.unreadable(bytes) else {
                 return Poll::Ready(Ok(false));
             };
-            self.own = (self.failure)(status);
+            self.own = (self.failure.0)(status);
         }
         while self.own.has_remaining() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.own))?;

@@ -90,13 +90,6 @@ impl<E: TokenEndpoint> Breaker<E> {
         let _settled = timeout(SIGN_IN_PATIENCE, settled).await;
     }
 
-    fn rests(&self) -> bool {
-        let state = self.state();
-        state
-            .resting_until
-            .is_some_and(|until| state.probing || self.clock.now() < until)
-    }
-
     fn admit(&self) -> Result<Attempt<'_, E>, TokenError> {
         let mut state = self.state();
         let is_probe = match state.resting_until {
@@ -125,6 +118,21 @@ impl<E: TokenEndpoint> Breaker<E> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that may be given a rest.
+pub trait Rests: Send + Sync {
+    /// Whether calls are held back at the moment.
+    fn rests(&self) -> bool;
+}
+
+impl<E: TokenEndpoint> Rests for Breaker<E> {
+    fn rests(&self) -> bool {
+        let state = self.state();
+        state
+            .resting_until
+            .is_some_and(|until| state.probing || self.clock.now() < until)
     }
 }
 

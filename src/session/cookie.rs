@@ -20,6 +20,7 @@ use crate::crypto::Purpose;
 use crate::http::CookieNames;
 use crate::http::cookies;
 use crate::oauth::Fence;
+use crate::telemetry::metrics::Events;
 use crate::time::UnixTime;
 
 /// Seals sessions into cookies and opens them again.
@@ -38,6 +39,8 @@ pub struct CookieStore {
     pub fence: Fence,
     /// For salts.
     pub entropy: Arc<dyn Entropy>,
+    /// Counts what is sealed.
+    pub events: Events,
 }
 
 impl CookieStore {
@@ -87,6 +90,9 @@ impl CookieStore {
     }
 
     fn split(&self, text: &str, max_age: Duration) -> SealedSession {
+        // The ring may have changed since: the count would only be one rotation early.
+        self.events
+            .sealed(self.keys.ring().first().id(), text.len());
         let name = self.names.session();
         if name.len() + text.len() <= MAX_PAIR {
             let line = self.names.set(name, text, max_age);
@@ -258,7 +264,7 @@ const CHUNK: usize = 3900;
 const MAX_CHUNKS: usize = 8;
 
 /// All chunks together, so that the `Cookie` line stays below the 8 KB that servers in front allow.
-const BUDGET: usize = 7_500;
+pub const BUDGET: usize = 7_500;
 
 /// No request makes us write more removals.
 const MAX_ORPHANS: usize = 16;
@@ -291,6 +297,7 @@ mod tests {
             },
             fence: Fence::marketing_cloud(),
             entropy: Arc::new(OsEntropy),
+            events: Events::default(),
         }
     }
 

@@ -32,6 +32,8 @@ use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
 use crate::oauth::provider::BusinessUnit;
 use crate::oauth::token::Granted;
+use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::labels;
 use crate::time::Clock;
 use crate::time::UnixTime;
 
@@ -47,6 +49,7 @@ pub struct Refresher {
     /// What is coordinated with other replicas, and how.
     replicas: Option<Arc<Replicas>>,
     flights: Mutex<HashMap<FlightKey, Flight>>,
+    events: Events,
 }
 
 impl Refresher {
@@ -58,6 +61,7 @@ impl Refresher {
         realm: String,
         runtime: Handle,
         tasks: TaskTracker,
+        events: Events,
     ) -> Self {
         Self {
             endpoint,
@@ -68,6 +72,7 @@ impl Refresher {
             tasks,
             replicas: None,
             flights: Mutex::default(),
+            events,
         }
     }
 
@@ -99,6 +104,9 @@ impl Refresher {
         if let Some(flight) = flights.get(&key)
             && flight.serves(now)
         {
+            if flight.is_renewed() {
+                self.events.came_late();
+            }
             return Some(Waiting {
                 outcome: flight.outcome.clone(),
                 leads: false,
@@ -133,6 +141,7 @@ impl Refresher {
         outcome: &watch::Sender<Option<Outcome>>,
     ) {
         let landed = self.renew(&key, session).await;
+        self.events.refreshed(landed.label());
         let keep = match &landed {
             Outcome::Renewed(_) => {
                 tracing::info!(event = "token.refresh", session = %session.id, "Token renewed.");
@@ -286,6 +295,23 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    fn label(&self) -> labels::Refresh {
+        match self {
+            Self::Renewed(_) => labels::Refresh::Renewed,
+            Self::Ended(error) => match **error {
+                RefreshError::TooLarge(_) => labels::Refresh::TooLarge,
+                RefreshError::NoToken
+                | RefreshError::Provider(_)
+                | RefreshError::Gone
+                | RefreshError::Elsewhere
+                | RefreshError::Store(_) => labels::Refresh::Ended,
+            },
+            Self::Unavailable { .. } => labels::Refresh::Unavailable,
+        }
+    }
+}
+
 /// A session with new tokens, and the cookies that hold it.
 #[derive(Debug)]
 pub struct Renewed {
@@ -339,6 +365,10 @@ struct Flight {
 }
 
 impl Flight {
+    fn is_renewed(&self) -> bool {
+        matches!(&*self.outcome.borrow(), Some(Outcome::Renewed(_)))
+    }
+
     /// Whether a request may have this result instead of a call of its own. A token that was renewed
     /// must not be used again, so that result is good for as long as it is kept.
     fn serves(&self, now: UnixTime) -> bool {

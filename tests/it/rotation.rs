@@ -147,7 +147,12 @@ async fn a_new_client_secret_is_used_without_a_restart() {
 }
 
 /// A gateway whose client secrets are files, at a provider that takes `accepted` only.
-async fn with_secrets(directory: &Path, first: &str, next: Option<&str>, accepted: &str) -> Gate {
+pub async fn with_secrets(
+    directory: &Path,
+    first: &str,
+    next: Option<&str>,
+    accepted: &str,
+) -> Gate {
     let line = |key: &str, name: &str, text: &str| {
         let file = directory.join(name);
         std::fs::write(&file, text).expect("our own file");

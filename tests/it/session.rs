@@ -16,6 +16,7 @@ use sidegate::sandbox::Settings;
 use sidegate::session::CookieStore;
 use sidegate::session::Policy;
 use sidegate::session::Session;
+use sidegate::telemetry::metrics::Events;
 use sidegate::time::Clock as _;
 
 use crate::support::Browser;
@@ -349,6 +350,7 @@ fn opened(gate: &Gate, browser: &Browser) -> Session {
         },
         fence: Fence::new(vec![HostRule::parse("127.0.0.1:*").expect("a rule")]),
         entropy: Arc::new(OsEntropy),
+        events: Events::default(),
     };
     store
         .open(browser.jar["sidegate"].as_bytes(), gate.clock.now())

@@ -4,10 +4,12 @@
 pub mod browser;
 pub mod gate;
 pub mod line;
+pub mod patient;
 pub mod process;
 pub mod puppet;
 pub mod raw;
 pub mod redis;
+pub mod scrape;
 pub mod tap;
 pub mod wire;
 
@@ -15,7 +17,9 @@ pub use browser::Answer;
 pub use browser::Browser;
 pub use gate::Gate;
 pub use gate::Plan;
+pub use patient::Patient;
 pub use puppet::Puppet;
 pub use redis::Redis;
+pub use scrape::Scrape;
 pub use tap::Tap;
 pub use wire::Wire;

@@ -198,7 +198,7 @@ async fn a_websocket_ends_with_the_process() {
     let ((), ()) = tokio::join!(wire.ends(), gate.stop());
 }
 
-async fn open(gate: &Gate, browser: &Browser) -> Wire {
+pub async fn open(gate: &Gate, browser: &Browser) -> Wire {
     let fields = format!("{}Origin: {}\r\n", cookie(browser), gate.origin());
     let (wire, answer) = shake(gate, &fields, GOOD).await;
     assert_eq!(answer.status(), 101, "{answer:?}");

@@ -44,7 +44,9 @@ fn a_variable_overrides_the_file_and_stays_text() {
 #[test]
 fn lists_of_values_are_written_with_commas() {
     let keys = format!("{KEY},{OTHER_KEY}");
-    let Loaded { config, warnings } = load_with(vec![
+    let Loaded {
+        config, warnings, ..
+    } = load_with(vec![
         ("SIDEGATE__TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.1"),
         ("SIDEGATE__MARKETING_CLOUD__SCOPE", "email_read,\noffline\n"),
         (

@@ -39,7 +39,9 @@ fn a_secret_file_is_found_beside_the_configuration() {
     let directory = tempfile::tempdir().expect("a directory");
     write(&directory.path().join("secret"), "s3cr3t two\r\n\n", true);
     let text = edited("{ env: SECRET }", "{ file: secret }");
-    let Loaded { config, warnings } = in_dir(directory.path(), &text).expect("good");
+    let Loaded {
+        config, warnings, ..
+    } = in_dir(directory.path(), &text).expect("good");
     assert_eq!(warnings, []);
     assert!(
         matches!(&config.provider.client, Client::Web(secrets) if secrets.pair().first().expose() == "s3cr3t two")
@@ -206,8 +208,8 @@ fn nothing_shows_a_secret() {
         let outcome = Config::from_text("t.yaml", &text, ".".as_ref(), &environment());
         let shown = format!(
             "{outcome:?}{}{}",
-            report(&outcome, false, true).text,
-            report(&outcome, true, true).text
+            report(&outcome, false, true, super::NOW).text,
+            report(&outcome, true, true, super::NOW).text
         );
         assert!(!shown.contains(marked), "{new}: {shown}");
     }
@@ -230,7 +232,9 @@ fn the_annotated_example_loads() {
     ] {
         write(&secrets.join(name), content, true);
     }
-    let Loaded { config, warnings } = in_dir(directory.path(), example).expect("good");
+    let Loaded {
+        config, warnings, ..
+    } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
     assert_eq!(config.routes.len(), 4);
     // What is only a comment there loads as well.

@@ -188,6 +188,11 @@ impl Gate {
         self.tap.as_ref().expect("the plan asked for it")
     }
 
+    /// The gateway's configuration.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The gateway's address.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))

@@ -1,0 +1,93 @@
+//! What is read from the rooms at every scrape, instead of being counted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::EncodeMetric as _;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::gateway::Router;
+use crate::gateway::Site;
+use crate::oauth::Provider;
+use crate::oauth::breaker::Rests;
+use crate::oauth::client_secrets::Which;
+use crate::oauth::provider::Client;
+use crate::telemetry::metrics::Traffic;
+use crate::telemetry::metrics::labels::BySecret;
+use crate::telemetry::metrics::labels::Secret;
+use crate::telemetry::metrics::seconds;
+
+/// Numbers for every route, by its prefix.
+pub(super) fn traffic(site: &Site, router: &Router) -> Arc<Traffic> {
+    Arc::new(Traffic::new(site.prefix().as_str(), router.prefixes()))
+}
+
+/// The state of the provider's back channel.
+pub(super) struct State {
+    provider: Arc<Provider>,
+    breaker: Arc<dyn Rests>,
+}
+
+impl State {
+    /// Watches `provider` and its `breaker`.
+    pub(super) fn new<B: Rests + 'static>(provider: &Arc<Provider>, breaker: &Arc<B>) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            breaker: breaker.clone(),
+        }
+    }
+
+    fn secrets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Client::Web(secrets) = &self.provider.client else {
+            return Ok(());
+        };
+        let in_use = secrets.in_use();
+        let which = in_use.map(|known| match known.which {
+            Which::First => Secret::First,
+            Which::Next => Secret::Next,
+        });
+        let mut metric = encoder.encode_descriptor(
+            "client_secret_in_use",
+            "Whether this secret is the one that the provider accepts; 0 for both until it was asked.",
+            None,
+            MetricType::Gauge,
+        )?;
+        for &secret in Secret::ALL {
+            let gauge = ConstGauge::new(i64::from(which == Some(secret)));
+            gauge.encode(metric.encode_family(&BySecret { secret })?)?;
+        }
+        if let Some(known) = in_use {
+            let metric = encoder.encode_descriptor(
+                "client_secret_in_use_since_timestamp",
+                "Since when the provider has accepted the secret in use, as far as this process knows.",
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?;
+            ConstGauge::new(seconds(known.since)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.secrets(&mut encoder)?;
+        let metric = encoder.encode_descriptor(
+            "provider_resting",
+            "Whether token calls are held back after a failure.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(self.breaker.rests())).encode(metric)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}

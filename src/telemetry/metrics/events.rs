@@ -1,0 +1,174 @@
+//! What happens now and then: calls to the provider, refreshes, sign-ins, sign-outs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use prometheus_client::registry::Unit;
+
+use super::keys::SealedByKey;
+use super::labels::Answer;
+use super::labels::ByAnswer;
+use super::labels::ByCall;
+use super::labels::ByFault;
+use super::labels::ByRefresh;
+use super::labels::Call;
+use super::labels::Refresh;
+use crate::crypto::KeyId;
+use crate::fault::Fault;
+
+/// Counters that all threads share. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Events {
+    refreshes: Family<ByRefresh, Counter>,
+    late_comers: Counter,
+    calls: Family<ByAnswer, Counter>,
+    call_times: Family<ByCall, Histogram, fn() -> Histogram>,
+    sign_ins_started: Counter,
+    sign_ins_finished: Counter,
+    sign_ins_failed: Family<ByFault, Counter>,
+    sign_outs: Counter,
+    sealed: Arc<SealedByKey>,
+    cookie_bytes: Histogram,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let this = Self {
+            refreshes: Family::default(),
+            late_comers: Counter::default(),
+            calls: Family::default(),
+            call_times: Family::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
+            sign_ins_started: Counter::default(),
+            sign_ins_finished: Counter::default(),
+            sign_ins_failed: Family::default(),
+            sign_outs: Counter::default(),
+            sealed: Arc::default(),
+            cookie_bytes: Histogram::new(COOKIE_BYTES),
+        };
+        // A series that begins with its first event hides that event from `increase()`.
+        for &result in Refresh::ALL {
+            drop(this.refreshes.get_or_create(&ByRefresh { result }));
+        }
+        for code in Fault::ALL.into_iter().filter(|fault| fault.is_of_sign_in()) {
+            drop(this.sign_ins_failed.get_or_create(&ByFault { code }));
+        }
+        for &call in Call::ALL {
+            drop(this.call_times.get_or_create(&ByCall { call }));
+            for &result in Answer::ALL {
+                drop(this.calls.get_or_create(&ByAnswer { call, result }));
+            }
+        }
+        this
+    }
+}
+
+impl Events {
+    /// Makes the counters part of what is scraped.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "token_refreshes",
+            "Refreshes by how they ended",
+            self.refreshes.clone(),
+        );
+        registry.register(
+            "token_refresh_late_comers",
+            "Times that a request with an old cookie was served from a refresh that had ended",
+            self.late_comers.clone(),
+        );
+        registry.register(
+            "provider_calls",
+            "Calls to the provider by what was asked and what came of it",
+            self.calls.clone(),
+        );
+        registry.register_with_unit(
+            "provider_call_duration",
+            "How long calls to the provider took",
+            Unit::Seconds,
+            self.call_times.clone(),
+        );
+        registry.register(
+            "sign_ins_started",
+            "People who were sent to the provider",
+            self.sign_ins_started.clone(),
+        );
+        registry.register(
+            "sign_ins_finished",
+            "Sign-ins that became a session",
+            self.sign_ins_finished.clone(),
+        );
+        registry.register(
+            "sign_ins_failed",
+            "Callbacks that led to no session, by code",
+            self.sign_ins_failed.clone(),
+        );
+        registry.register(
+            "sign_outs",
+            "Sessions that were revoked by a sign-out",
+            self.sign_outs.clone(),
+        );
+        registry.register_collector(Box::new(Arc::clone(&self.sealed)));
+        registry.register_with_unit(
+            "session_cookie",
+            "Size of sealed sessions, all cookies of one together",
+            Unit::Bytes,
+            self.cookie_bytes.clone(),
+        );
+    }
+
+    /// A refresh ended.
+    pub fn refreshed(&self, result: Refresh) {
+        self.refreshes.get_or_create(&ByRefresh { result }).inc();
+    }
+
+    /// A request was served from a refresh that had ended before.
+    pub fn came_late(&self) {
+        self.late_comers.inc();
+    }
+
+    /// A call to the provider ended.
+    pub fn called(&self, call: Call, result: Answer, took: Duration) {
+        self.calls.get_or_create(&ByAnswer { call, result }).inc();
+        self.call_times
+            .get_or_create(&ByCall { call })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A person was sent to the provider.
+    pub fn sign_in_started(&self) {
+        self.sign_ins_started.inc();
+    }
+
+    /// A sign-in became a session.
+    pub fn sign_in_finished(&self) {
+        self.sign_ins_finished.inc();
+    }
+
+    /// A callback led to no session.
+    pub fn sign_in_failed(&self, code: Fault) {
+        self.sign_ins_failed.get_or_create(&ByFault { code }).inc();
+    }
+
+    /// A session was revoked by its sign-out.
+    pub fn signed_out(&self) {
+        self.sign_outs.inc();
+    }
+
+    /// A session was sealed with `key` into so many bytes.
+    pub fn sealed(&self, key: KeyId, bytes: usize) {
+        self.sealed.count(key);
+        self.cookie_bytes
+            .observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
+    }
+}
+
+/// The provider answers in tenths of a second; a call ends after five.
+const CALL_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0];
+
+/// One cookie holds 4 KB, all of them together 7,500 bytes.
+const COOKIE_BYTES: [f64; 9] = [
+    1_000.0, 1_500.0, 2_000.0, 3_000.0, 4_000.0, 5_000.0, 6_000.0, 7_000.0, 7_500.0,
+];

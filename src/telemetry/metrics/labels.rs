@@ -1,0 +1,199 @@
+//! Every label value that is ours to choose.
+
+use std::fmt::Write as _;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::EncodeLabelValue;
+use prometheus_client::encoding::LabelValueEncoder;
+
+use crate::fault::Fault;
+
+macro_rules! values {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$what])* $value,)+
+        }
+
+        impl $name {
+            /// Every value, so that each is there before it first happens.
+            pub const ALL: &'static [Self] = &[$(Self::$value),+];
+
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $text,)+ }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+                encoder.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+values! {
+    /// How a refresh ended.
+    Refresh {
+        /// New tokens.
+        Renewed = "renewed",
+        /// The provider ended the session.
+        Ended = "ended",
+        /// No answer of use; the session was kept.
+        Unavailable = "unavailable",
+        /// New tokens that do not fit the cookies.
+        TooLarge = "too_large",
+    }
+}
+
+values! {
+    /// What the provider was asked.
+    Call {
+        /// A code for tokens.
+        Exchange = "exchange",
+        /// A refresh token for new ones.
+        Refresh = "refresh",
+        /// Who it is.
+        Userinfo = "userinfo",
+    }
+}
+
+values! {
+    /// What came of a call to the provider.
+    Answer {
+        /// What was asked for.
+        Good = "ok",
+        /// The code or refresh token was refused.
+        InvalidGrant = "invalid_grant",
+        /// The client id or secret was refused.
+        InvalidClient = "invalid_client",
+        /// Refused for another reason.
+        Refused = "refused",
+        /// No answer, a late one, or an error of the provider's own.
+        Unavailable = "unavailable",
+        /// An answer that cannot be used.
+        Unusable = "unusable",
+    }
+}
+
+values! {
+    /// What a request's method does.
+    Method {
+        /// GET, HEAD, OPTIONS: safe (RFC 9110 §9.2.1).
+        Read = "read",
+        /// POST, PUT, PATCH, DELETE.
+        Write = "write",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+values! {
+    /// The class of a status.
+    Status {
+        /// 1xx: a tunnel.
+        Switched = "1xx",
+        /// 2xx.
+        Good = "2xx",
+        /// 3xx.
+        Elsewhere = "3xx",
+        /// 4xx.
+        Refused = "4xx",
+        /// 5xx, and what is outside of HTTP's classes.
+        Failed = "5xx",
+    }
+}
+
+values! {
+    /// What is open for longer.
+    Held {
+        /// A client's connection.
+        Connection = "connection",
+        /// A WebSocket.
+        Websocket = "websocket",
+        /// A long answer in the name of a session.
+        Answer = "answer",
+    }
+}
+
+values! {
+    /// One of a web app's secrets.
+    Secret {
+        /// `client_secret`.
+        First = "first",
+        /// `next_client_secret`.
+        Next = "next",
+    }
+}
+
+impl Method {
+    /// The class of `method`.
+    pub fn of(method: &http::Method) -> Self {
+        match *method {
+            http::Method::GET | http::Method::HEAD | http::Method::OPTIONS => Self::Read,
+            http::Method::POST | http::Method::PUT | http::Method::PATCH | http::Method::DELETE => {
+                Self::Write
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Status {
+    /// The class of `status`.
+    pub fn of(status: http::StatusCode) -> Self {
+        match status.as_u16() {
+            100..=199 => Self::Switched,
+            200..=299 => Self::Good,
+            300..=399 => Self::Elsewhere,
+            400..=499 => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl EncodeLabelValue for Fault {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(self.code())
+    }
+}
+
+/// By the result of a refresh.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByRefresh {
+    pub(super) result: Refresh,
+}
+
+/// By what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByCall {
+    pub(super) call: Call,
+}
+
+/// By what was asked and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByAnswer {
+    pub(super) call: Call,
+    pub(super) result: Answer,
+}
+
+/// By failure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByFault {
+    pub(super) code: Fault,
+}
+
+/// By secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySecret {
+    /// Which.
+    pub secret: Secret,
+}
+
+/// By what is held open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByHeld {
+    pub(super) kind: Held,
+}

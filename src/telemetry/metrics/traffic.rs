@@ -1,0 +1,253 @@
+//! The workers' numbers, summed for a scrape.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::EncodeMetric as _;
+use prometheus_client::encoding::NoLabelSet;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use super::labels::ByFault;
+use super::labels::ByHeld;
+use super::labels::Held;
+use super::labels::Method;
+use super::labels::Status;
+use super::latency::Latency;
+use super::latency::Total;
+use super::meter::Cells;
+use super::meter::Meter;
+use super::meter::RouteCells;
+use super::meter::entry;
+use crate::fault::Fault;
+
+/// All workers' numbers.
+#[derive(Debug)]
+pub struct Traffic {
+    /// By slot.
+    names: Vec<String>,
+    workers: Mutex<Vec<Arc<Cells>>>,
+    /// Refusals of what was never a request, by fault.
+    unreadable: [AtomicU64; Fault::ALL.len()],
+}
+
+impl Traffic {
+    /// Numbers for our own endpoints under `own` and for routes of these prefixes, in the order of
+    /// their slots.
+    pub fn new<'a>(own: &'a str, routes: impl IntoIterator<Item = &'a str>) -> Self {
+        let names = ["-", own].into_iter().chain(routes);
+        Self {
+            names: names.map(str::to_owned).collect(),
+            workers: Mutex::default(),
+            unreadable: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Something that is no request was refused.
+    pub fn unreadable(&self, fault: Fault) {
+        if let Some(count) = entry(&self.unreadable, &Fault::ALL, fault) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Numbers for one more worker, to be used on its own thread.
+    pub fn meter(&self) -> Meter {
+        let cells = Arc::new(Cells::new(self.names.len()));
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.push(Arc::clone(&cells));
+        Meter::new(cells)
+    }
+}
+
+impl Collector for Traffic {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let workers = self
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let scrape = Scrape {
+            names: &self.names,
+            workers: &workers,
+            unreadable: &self.unreadable,
+        };
+        scrape.requests(&mut encoder)?;
+        let (name, help) = (
+            "request_duration",
+            "From a request's head to the last byte of its answer.",
+        );
+        scrape.latencies(&mut encoder, name, help, |route| &route.whole)?;
+        let (name, help) = (
+            "upstream_duration",
+            "From sending a request on to the head of the upstream's answer.",
+        );
+        scrape.latencies(&mut encoder, name, help, |route| &route.upstream)?;
+        scrape.refusals(&mut encoder)?;
+        scrape.open(&mut encoder)
+    }
+}
+
+struct Scrape<'a> {
+    names: &'a [String],
+    workers: &'a [Arc<Cells>],
+    unreadable: &'a [AtomicU64],
+}
+
+impl<'a> Scrape<'a> {
+    fn sum(&self, read: impl Fn(&Cells) -> u64) -> u64 {
+        let numbers = self.workers.iter().map(|worker| read(worker));
+        numbers.fold(0, u64::wrapping_add)
+    }
+
+    /// Each slot with its name and the numbers that the workers have for it.
+    fn slots(&self) -> impl Iterator<Item = (&'a str, impl Iterator<Item = &'a RouteCells>)> {
+        let workers = self.workers;
+        let names = self.names.iter().enumerate();
+        names.map(move |(slot, name)| {
+            let cells = workers
+                .iter()
+                .filter_map(move |worker| worker.routes.get(slot));
+            (name.as_str(), cells)
+        })
+    }
+
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(
+            "requests",
+            "Requests by route, class of method and class of status.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (route, cells) in self.slots() {
+            let cells: Vec<_> = cells.collect();
+            for &method in Method::ALL {
+                for &status in Status::ALL {
+                    let numbers = cells.iter().map(|cells| cells.requests(method, status));
+                    let labels = [
+                        ("route", route),
+                        ("method", method.as_str()),
+                        ("status", status.as_str()),
+                    ];
+                    let sum = numbers.fold(0, u64::wrapping_add);
+                    ConstCounter::new(sum).encode(metric.encode_family(&labels)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn latencies(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&RouteCells) -> &Latency,
+    ) -> fmt::Result {
+        let mut metric =
+            encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (route, cells) in self.slots() {
+            let mut total = Total::default();
+            cells.for_each(|cells| total.add(of(cells)));
+            metric
+                .encode_family(&[("route", route)])?
+                .encode_histogram::<NoLabelSet>(
+                    total.sum(),
+                    total.count(),
+                    &total.buckets(),
+                    None,
+                )?;
+        }
+        Ok(())
+    }
+
+    fn refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(
+            "refusals",
+            "Requests that were refused, failed or sent to sign in, by code.",
+            None,
+            MetricType::Counter,
+        )?;
+        for code in Fault::ALL {
+            let stray = entry(self.unreadable, &Fault::ALL, code);
+            let stray = stray.map_or(0, |count| count.load(Relaxed));
+            let sum = self.sum(|worker| worker.refused(code)).wrapping_add(stray);
+            ConstCounter::new(sum).encode(metric.encode_family(&ByFault { code })?)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let open = |kind| {
+            let sum = self.sum(|worker| worker.held(kind));
+            ConstGauge::new(i64::try_from(sum).unwrap_or(0))
+        };
+        let connections = encoder.encode_descriptor(
+            "connections_open",
+            "Connections of clients, without those that became WebSockets.",
+            None,
+            MetricType::Gauge,
+        )?;
+        open(Held::Connection).encode(connections)?;
+        let mut streams = encoder.encode_descriptor(
+            "streams_open",
+            "WebSockets, and long answers that end with their session.",
+            None,
+            MetricType::Gauge,
+        )?;
+        for kind in [Held::Websocket, Held::Answer] {
+            open(kind).encode(streams.encode_family(&ByHeld { kind })?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::telemetry::metrics::Slot;
+    use crate::telemetry::metrics::meter::Ended;
+
+    #[test]
+    fn a_scrape_sums_the_workers() {
+        let traffic = Arc::new(Traffic::new("/oauth2/", ["/mc/rest/", "/"]));
+        let mut registry = Registry::with_prefix("sidegate");
+        registry.register_collector(Box::new(Arc::clone(&traffic)));
+        for meter in [traffic.meter(), traffic.meter()] {
+            meter.request(&Ended {
+                slot: Slot::route(1),
+                method: &http::Method::GET,
+                status: http::StatusCode::OK,
+                fault: None,
+                whole: Duration::from_millis(4),
+                upstream: Some(Duration::from_millis(3)),
+            });
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("memory");
+        for line in [
+            r#"sidegate_requests_total{route="/",method="read",status="2xx"} 2"#,
+            r#"sidegate_requests_total{route="/mc/rest/",method="read",status="2xx"} 0"#,
+            r#"sidegate_request_duration_seconds_count{route="/"} 2"#,
+            r#"sidegate_request_duration_seconds_sum{route="/"} 0.008"#,
+            r#"sidegate_upstream_duration_seconds_bucket{le="0.0025",route="/"} 0"#,
+            r#"sidegate_upstream_duration_seconds_bucket{le="0.005",route="/"} 2"#,
+            r#"sidegate_refusals_total{code="SG-1006"} 0"#,
+            "sidegate_connections_open 0",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+        }
+    }
+}
