@@ -3,6 +3,7 @@
 mod account;
 mod arrivals;
 mod body;
+mod browser_cookies;
 mod callback;
 mod cross_site;
 mod endpoints;

@@ -16,6 +16,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
+use super::browser_cookies::set_cookies;
 use super::cross_site;
 use super::loop_breaker::MAX_FRUITLESS;
 use super::record::Record;
@@ -26,6 +27,7 @@ use super::sign_in;
 use super::stages::X_REQUEST_ID;
 use super::worker::Worker;
 use crate::fault::Fault;
+use crate::http::Jar;
 use crate::http::ReturnPath;
 use crate::http::Target;
 use crate::http::pages;
@@ -40,6 +42,7 @@ use crate::session::Freshness;
 use crate::session::Live;
 use crate::session::Outcome;
 use crate::session::Presented;
+use crate::session::refresh::RefreshError;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
 use crate::time::UnixTime;
@@ -95,7 +98,15 @@ impl Worker {
         if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
             return Err(Fault::MalformedRequest.into());
         }
-        gateway.site.admit(&parts.uri, &parts.headers)?;
+        if let Err(fault) = gateway.site.admit(&parts.uri, &parts.headers) {
+            let note = gateway.site.misdirected(&parts.uri, &parts.headers);
+            let note = note.filter(|_| fault == Fault::UnknownHost);
+            return Err(Refusal {
+                note,
+                ..fault.into()
+            }
+            .into());
+        }
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
@@ -135,47 +146,54 @@ impl Worker {
             cross_site::check(&parts.method, &parts.headers, &self.gateway.site)?;
         }
         match self.fresh(live, now).await {
-            Err(Stop::SignIn) if route.access == Access::Optional => Ok(None),
+            Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
             outcome => outcome.map(Some),
         }
     }
 
     /// Opens the session that a request presents. Whatever is wrong with it, it is no session.
-    pub(super) fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
-        let found = self.open_presented(headers, now);
-        if let Lookup::Live(live) = &found
-            && live.is_first_use()
-        {
-            self.gateway.arrivals.used(live.session.id);
-        }
-        found
+    pub(super) fn look_up_in(&self, jar: &Jar<'_>) -> Lookup {
+        self.look_up(jar.headers(), self.gateway.clock.now())
     }
 
-    fn open_presented(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+    /// The same at a given time.
+    pub(super) fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
+        match Presented::of(headers, &self.gateway.store.names) {
+            Presented::Nothing => Lookup::NotPresented,
+            Presented::Broken => Lookup::Invalid,
+            Presented::Sealed(sealed) => self.open_sealed(&sealed, now),
+            Presented::Several(twins) => {
+                let found = twins.iter().map(|sealed| self.open_sealed(sealed, now));
+                let mut live = found.filter(|found| matches!(found, Lookup::Live(_)));
+                match (live.next(), live.next()) {
+                    (Some(only), None) => only,
+                    // Two sessions at once: one may be planted (fixation).
+                    _ => Lookup::Invalid,
+                }
+            }
+        }
+    }
+
+    fn open_sealed(&self, sealed: &[u8], now: UnixTime) -> Lookup {
         let store = &self.gateway.store;
-        let sealed = match Presented::of(headers, &store.names) {
-            Presented::Nothing => return Lookup::NotPresented,
-            Presented::Broken => return Lookup::Invalid,
-            Presented::Sealed(sealed) => sealed,
-        };
         let revocations = &self.gateway.revocations;
         let mut opened = self.opened.borrow_mut();
         opened.keep_to(store.keys.generation());
-        if let Some(live) = opened.get(&sealed) {
+        if let Some(live) = opened.get(sealed) {
             if !live.session.is_over(now) && !revocations.revokes(&live.session) {
                 return Lookup::Live(live);
             }
-            opened.remove(&sealed);
+            opened.remove(sealed);
             return Lookup::Invalid;
         }
-        let session = store.open(&sealed, now);
+        let session = store.open(sealed, now);
         let Some(session) = session.filter(|session| !revocations.revokes(session)) else {
             return Lookup::Invalid;
         };
         let mut live = Live::new(Arc::new(session));
-        live.retired = store.keys.is_retired(&sealed);
+        live.retired = store.keys.is_retired(sealed);
         let live = Arc::new(live);
-        opened.insert(&sealed, Arc::clone(&live));
+        opened.insert(sealed, Arc::clone(&live));
         Lookup::Live(live)
     }
 
@@ -215,7 +233,7 @@ impl Worker {
                         renewing: None,
                     };
                 }
-                (Some(Outcome::Ended(_)), _) => return Err(Stop::SignIn),
+                (Some(Outcome::Ended(error)), _) => return Err(Stop::ended(&error)),
                 (_, Freshness::Due | Freshness::Fresh) => break,
                 (outcome, Freshness::Dead) => {
                     let wait = match outcome {
@@ -237,6 +255,10 @@ impl Worker {
         if self.gateway.revocations.revokes(&current.live.session) {
             return Err(Stop::SignIn);
         }
+        // Not before: a session that ends with its first use has not arrived.
+        if current.live.is_first_use() {
+            self.gateway.arrivals.used(current.live.session.id);
+        }
         Ok(current)
     }
 
@@ -244,21 +266,22 @@ impl Worker {
     pub(super) async fn session_lines(
         &self,
         current: &Current,
-        request: &HeaderMap,
+        request: &Parts,
     ) -> Vec<HeaderValue> {
         let store = &self.gateway.store;
+        let jar = Jar::from(request);
         // Signed out while the upstream was at work: that answer has cleared the cookies.
         if self.gateway.revocations.revokes(&current.live.session) {
             return Vec::new();
         }
         if let Some(renewed) = &current.renewed {
-            return renewed.cookies.lines(store, request);
+            return self.keep_session(&renewed.cookies, &jar, None);
         }
         // Mostly the refresh has ended while the request was answered.
         if let Some(renewing) = current.renewing.clone()
             && let Some(Outcome::Renewed(renewed)) = renewing.wait_briefly().await
         {
-            return renewed.cookies.lines(store, request);
+            return self.keep_session(&renewed.cookies, &jar, None);
         }
         let now = self.gateway.clock.now();
         let session = &current.live.session;
@@ -272,13 +295,15 @@ impl Worker {
             .known(session)
             .map(|known| known.now())
         {
-            Some(Some(Outcome::Renewed(renewed))) => return renewed.cookies.lines(store, request),
+            Some(Some(Outcome::Renewed(renewed))) => {
+                return self.keep_session(&renewed.cookies, &jar, None);
+            }
             Some(None) => return Vec::new(),
             Some(Some(Outcome::Ended(_) | Outcome::Unavailable { .. })) | None => {}
         }
         let touched = session.touched(now, store.policy).ok();
         let sealed = touched.and_then(|touched| store.seal(&touched, now).ok());
-        sealed.map_or_else(Vec::new, |sealed| sealed.lines(store, request))
+        sealed.map_or_else(Vec::new, |sealed| self.keep_session(&sealed, &jar, None))
     }
 
     /// Turns whatever stopped a request into its answer.
@@ -288,9 +313,13 @@ impl Worker {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
                 let mut reply = refusal.reply(audience, record.id().as_str());
-                for line in lines {
-                    reply.headers_mut().append(header::SET_COOKIE, line);
-                }
+                set_cookies(&mut reply, lines);
+                reply
+            }
+            Stop::Ended(fault) => {
+                record.refused(fault);
+                let mut reply = self.tell_to_sign_in(fault, parts, audience, record);
+                set_cookies(&mut reply, self.drop_session(&parts.into()));
                 reply
             }
             Stop::SignIn => self.sign_in_required(parts, audience, record),
@@ -299,7 +328,7 @@ impl Worker {
     }
 
     fn sign_in_required(&self, parts: &Parts, audience: Audience, record: &mut Record) -> Reply {
-        let cleared = self.gateway.store.clear(&parts.headers);
+        let cleared = self.drop_session(&parts.into());
         record.refused(Fault::SignInRequired);
         let mut reply = match (audience, &parts.method) {
             (Audience::Person, &Method::GET | &Method::HEAD) => {
@@ -313,9 +342,7 @@ impl Worker {
                 self.tell_to_sign_in(Fault::SignInRequired, parts, audience, record)
             }
         };
-        for line in cleared {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
+        set_cookies(&mut reply, cleared);
         reply
     }
 
@@ -339,7 +366,7 @@ impl Worker {
         if attempts < MAX_FRUITLESS {
             return self.start_sign_in(parts, path, attempts);
         }
-        let fault = self.loop_cause(&parts.headers, self.gateway.clock.now());
+        let fault = self.loop_cause(parts, self.gateway.clock.now());
         tracing::warn!(
             event = "sign_in.loop",
             code = fault.code(),
@@ -415,8 +442,21 @@ pub(super) struct Current {
 pub(super) enum Stop {
     /// With this answer, which also sets these cookies.
     Refused(Refusal, Vec<HeaderValue>),
+    /// Because the session ended for a reason of its own, which another sign-in may well meet again.
+    Ended(Fault),
     /// Because nobody is signed in.
     SignIn,
+}
+
+impl Stop {
+    /// A refresh ended the session. Another sign-in helps, unless the new tokens were too long to keep:
+    /// that would go round and round.
+    pub(super) fn ended(error: &RefreshError) -> Self {
+        match error {
+            RefreshError::TooLarge(_) => Self::Ended(Fault::SessionTooLarge),
+            RefreshError::NoToken | RefreshError::Provider(_) => Self::SignIn,
+        }
+    }
 }
 
 impl From<Refusal> for Stop {

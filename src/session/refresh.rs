@@ -123,6 +123,13 @@ impl Refresher {
                 // long as that is alive.
                 session.idle_until.since(self.clock.now()).max(LATE_COMERS)
             }
+            Outcome::Ended(error) if matches!(**error, RefreshError::TooLarge(_)) => {
+                tracing::error!(
+                    event = "token.refresh", session = %session.id, %error,
+                    "The renewed session does not fit the cookies; these are the lengths of its parts."
+                );
+                LATE_COMERS
+            }
             Outcome::Ended(error) => {
                 tracing::info!(event = "token.refresh", session = %session.id, %error, "Session ended by the provider.");
                 LATE_COMERS
