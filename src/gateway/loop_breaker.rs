@@ -4,6 +4,7 @@
 //! a suspicion. Its own sign-in then leaves a cookie for a minute that counts; the navigation after the
 //! third sign-in without fruit ends in a page. A sign-in that works leaves nothing.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -108,6 +109,10 @@ impl Worker {
                         // An old one, in place of those that were set since.
                         Fault::SessionLost
                     }
+                }
+                // The beginning is there, and what follows is not.
+                None if matches!(sealed, Cow::Owned(_)) && store.knows_key_of(&sealed) => {
+                    Fault::SessionCut
                 }
                 Some(_) | None => Fault::SessionRefused,
             },

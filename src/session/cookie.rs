@@ -16,6 +16,7 @@ use super::policy::Policy;
 use crate::crypto::Binding;
 use crate::crypto::Entropy;
 use crate::crypto::Keys;
+use crate::crypto::OpenError;
 use crate::crypto::Purpose;
 use crate::crypto::secret::RefreshToken;
 use crate::http::CookieNames;
@@ -52,6 +53,11 @@ impl CookieStore {
     pub fn unseal(&self, sealed: &[u8]) -> Option<Session> {
         let opened = self.keys.open(&self.binding(), sealed).ok()?;
         Session::from_bytes(&opened.plaintext, &self.fence).ok()
+    }
+
+    /// Whether the key that a text names is one of ours.
+    pub fn knows_key_of(&self, sealed: &[u8]) -> bool {
+        self.keys.open(&self.binding(), sealed).err() != Some(OpenError::UnknownKey)
     }
 
     /// Seals a session into one or more cookies.

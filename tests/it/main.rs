@@ -38,6 +38,7 @@ mod session;
 mod sign_in;
 mod streaming;
 mod support;
+mod time;
 mod tls;
 mod upstream_faults;
 mod websocket;

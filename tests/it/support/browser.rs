@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 #[derive(Clone, Debug)]
 pub struct Browser {
     site: SocketAddr,
+    /// Where its requests go: the site, or another gateway of the same site.
+    pub through: SocketAddr,
     /// Cookies by name.
     pub jar: BTreeMap<String, String>,
 }
@@ -71,6 +73,7 @@ impl Browser {
     pub fn new(site: SocketAddr) -> Self {
         Self {
             site,
+            through: site,
             jar: BTreeMap::new(),
         }
     }
@@ -127,7 +130,7 @@ impl Browser {
             let cookie = HeaderValue::try_from(pairs.join("; ")).expect("a field");
             request.headers_mut().append("cookie", cookie);
         }
-        let answer = exchange(self.site, request).await;
+        let answer = exchange(self.through, request).await;
         for line in answer.set_cookies() {
             let (pair, attributes) = line.split_once(';').expect("attributes");
             let (name, value) = pair.split_once('=').expect("a pair");
