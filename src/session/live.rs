@@ -14,7 +14,7 @@ use super::model::Session;
 pub struct Live {
     /// The session.
     pub session: Arc<Session>,
-    /// `Authorization: Bearer …`.
+    /// `Authorization: Bearer …`. Requests share its buffer, which is overwritten with the last of them.
     pub bearer: HeaderValue,
     /// The bare token.
     pub token: HeaderValue,
