@@ -334,3 +334,6 @@ const COURTESY: Duration = Duration::from_secs(1);
 
 /// Results kept at a time; one is about 5 KB.
 const MAX_FLIGHTS: usize = 10_000;
+
+#[cfg(test)]
+mod tests;
