@@ -72,6 +72,10 @@ pub enum Fault {
     InsecureFront,
     /// A form met a session that is over.
     FormNotSent,
+    /// Signed in again and again, and the session is over at once by another gateway's clock.
+    ClocksDiffer,
+    /// Signed in again and again, and two sessions come back at once.
+    SessionDoubled,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -103,7 +107,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -136,6 +140,8 @@ impl Fault {
         Self::SessionEnded,
         Self::InsecureFront,
         Self::FormNotSent,
+        Self::ClocksDiffer,
+        Self::SessionDoubled,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -365,6 +371,18 @@ impl Fault {
                 StatusCode::UNAUTHORIZED,
                 "The form was not sent",
                 "Your session is over. Sign in, then send the form again; the page before this one may still hold what you wrote.",
+            ),
+            Self::ClocksDiffer => (
+                "SG-2023",
+                StatusCode::BAD_GATEWAY,
+                "The clocks of this tool's gateways differ",
+                "Whoever runs this tool: set the clocks of all gateways behind this address by NTP; a session that one makes is over for another.",
+            ),
+            Self::SessionDoubled => (
+                "SG-2024",
+                StatusCode::BAD_REQUEST,
+                "Your browser sends two sessions at once",
+                "Delete the cookies of this site and of its parent domain, then sign in again.",
             ),
             Self::RefreshUnavailable => (
                 "SG-3001",

@@ -3,11 +3,13 @@
 mod account;
 mod arrivals;
 mod body;
+mod browser_cookies;
 mod callback;
 mod cross_site;
 mod endpoints;
 mod frames;
 mod identify;
+mod lookup;
 mod loop_breaker;
 mod pipeline;
 mod proxy;

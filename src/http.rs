@@ -3,6 +3,7 @@
 pub mod body;
 pub mod cookies;
 pub mod headers;
+pub mod jar;
 pub mod origin;
 pub mod pages;
 pub mod refusal;
@@ -11,6 +12,7 @@ pub mod return_path;
 pub mod target;
 
 pub use cookies::CookieNames;
+pub use jar::Jar;
 pub use origin::Origin;
 pub use origin::Scheme;
 pub use return_path::ReturnPath;

@@ -93,32 +93,59 @@ impl Clock for SystemClock {
 /// The machine's clock as it stood at start, moved on by the time that has passed since: sleep counts,
 /// but a correction of the wall clock does not, so that no token seems to die or to live on for it.
 #[derive(Clone, Copy, Debug)]
-pub struct SteadyClock {
-    /// The wall clock at the moment that `CLOCK_BOOTTIME` began to count.
+pub struct SteadyClock<M = ThisMachine> {
+    machine: M,
+    /// The wall clock at the moment that the time since boot began to count.
     boot: UnixTime,
 }
 
 impl SteadyClock {
-    /// A clock that agrees with the wall clock now.
+    /// A clock that agrees with this machine's wall clock now.
     pub fn start() -> Self {
+        Self::start_on(ThisMachine)
+    }
+}
+
+impl<M: Machine> SteadyClock<M> {
+    /// A clock that agrees with the wall clock of `machine` now.
+    pub fn start_on(machine: M) -> Self {
         Self {
-            boot: SystemClock.now().minus(since_boot()),
+            boot: machine.wall().minus(machine.since_boot()),
+            machine,
         }
     }
 }
 
-impl Clock for SteadyClock {
+impl<M: Machine> Clock for SteadyClock<M> {
     fn now(&self) -> UnixTime {
-        self.boot.plus(since_boot())
+        self.boot.plus(self.machine.since_boot())
     }
 }
 
-/// Time since boot, suspends included.
-fn since_boot() -> Duration {
-    let now = rustix::time::clock_gettime(UPTIME);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
-    // The kernel counts up from zero.
-    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+/// What a machine knows about time.
+pub trait Machine: Send + Sync {
+    /// The wall clock, with its corrections.
+    fn wall(&self) -> UnixTime;
+
+    /// Time since boot, suspends included, corrections not.
+    fn since_boot(&self) -> Duration;
+}
+
+/// The machine that this runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn wall(&self) -> UnixTime {
+        SystemClock.now()
+    }
+
+    fn since_boot(&self) -> Duration {
+        let now = rustix::time::clock_gettime(UPTIME);
+        let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+        // The kernel counts up from zero.
+        Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -181,6 +208,33 @@ mod tests {
             wall.since(first) < Duration::from_mins(1)
                 && first.since(wall) < Duration::from_mins(1)
         );
+    }
+
+    #[test]
+    fn a_corrected_wall_clock_moves_nothing_and_a_suspend_does() {
+        struct Hands {
+            wall: ManualClock,
+            boot: ManualClock,
+        }
+        impl Machine for &Hands {
+            fn wall(&self) -> UnixTime {
+                self.wall.now()
+            }
+            fn since_boot(&self) -> Duration {
+                self.boot.now().since(UnixTime::default())
+            }
+        }
+        let hands = Hands {
+            wall: ManualClock::at(UnixTime::from_millis(1_700_000_000_000)),
+            boot: ManualClock::at(UnixTime::from_millis(5_000)),
+        };
+        let clock = SteadyClock::start_on(&hands);
+        let start = clock.now();
+        assert_eq!(start, hands.wall.now());
+        hands.wall.advance(Duration::from_mins(5));
+        assert_eq!(clock.now(), start);
+        hands.boot.advance(Duration::from_hours(1));
+        assert_eq!(clock.now(), start.plus(Duration::from_hours(1)));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 /// An OAuth access token, opaque to us. At most [`MAX_TOKEN_LENGTH`] visible ASCII characters,
 /// so that it can stand in a header field.
@@ -19,12 +21,12 @@ impl AccessToken {
 
     /// The `Authorization` value (RFC 6750 §2.1), marked so that `http` never prints it.
     pub fn bearer(&self) -> HeaderValue {
-        sensitive(&format!("Bearer {}", self.0.expose_secret()))
+        sensitive("Bearer ", self.0.expose_secret())
     }
 
     /// The bare token as a header value, for `X-Forwarded-Access-Token`.
     pub fn header_value(&self) -> HeaderValue {
-        sensitive(self.0.expose_secret())
+        sensitive("", self.0.expose_secret())
     }
 
     /// The token's text, to be sealed or sent to the provider.
@@ -117,9 +119,20 @@ fn token68ish(text: &str) -> Result<SecretString, BadSecret> {
     Ok(text.into())
 }
 
+/// A header value in one buffer that is overwritten when the last clone of it is dropped. What a
+/// connection has written into its own buffer, to be sent or encrypted, is out of our hands.
+fn sensitive(scheme: &str, token: &str) -> HeaderValue {
+    // A buffer that grows would leave a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(scheme.len() + token.len()));
+    bytes.extend_from_slice(scheme.as_bytes());
+    bytes.extend_from_slice(token.as_bytes());
+    over(bytes)
+}
+
 #[expect(clippy::expect_used, reason = "`token68ish` admits visible ASCII only")]
-fn sensitive(text: &str) -> HeaderValue {
-    let mut value = HeaderValue::from_str(text).expect("visible ASCII is a header value");
+fn over(owner: impl AsRef<[u8]> + Send + 'static) -> HeaderValue {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(owner))
+        .expect("visible ASCII is a header value");
     value.set_sensitive(true);
     value
 }
@@ -143,7 +156,46 @@ redacted!(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// Tells when it is dropped, and its buffer with it.
+    struct Watched(
+        Zeroizing<Vec<u8>>,
+        #[expect(dead_code, reason = "counts")] Arc<()>,
+    );
+
+    impl AsRef<[u8]> for Watched {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_header_value_owns_its_only_buffer_until_the_last_clone_goes() {
+        let alive = Arc::new(());
+        let bytes = Zeroizing::new(b"Bearer hunter2".to_vec());
+        let address = bytes.as_ptr();
+        let value = over(Watched(bytes, Arc::clone(&alive)));
+        let clone = value.clone();
+        assert_eq!(
+            (value.as_bytes().as_ptr(), clone.as_bytes().as_ptr()),
+            (address, address)
+        );
+        assert!(value.is_sensitive() && clone.is_sensitive());
+        drop(value);
+        assert_eq!(Arc::strong_count(&alive), 2, "the clone still needs it");
+        drop(clone);
+        assert_eq!(Arc::strong_count(&alive), 1, "wiped by `Zeroizing`");
+    }
+
+    #[test]
+    fn header_values_say_what_they_should() {
+        let token = AccessToken::parse("hunter2").expect("visible");
+        assert_eq!(token.bearer(), "Bearer hunter2");
+        assert_eq!(token.header_value(), "hunter2");
+    }
 
     #[test]
     fn debug_shows_nothing() {

@@ -14,11 +14,12 @@ use crate::crypto::MasterKey;
 use crate::crypto::secret::AccessToken;
 use crate::crypto::secret::RefreshToken;
 use crate::fault::Fault;
+use crate::http::Jar;
 use crate::oauth::Fence;
 use crate::oauth::TokenSet;
 use crate::session::CookieStore;
 use crate::session::Session;
-use crate::session::cookie::BUDGET;
+use crate::session::cookie::COOKIE_BUDGET;
 use crate::session::model::Person;
 use crate::session::model::SessionId;
 use crate::telemetry::metrics::Events;
@@ -37,7 +38,7 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
     });
     let told: Vec<String> = told.collect();
     let detail = format!(
-        "a session has {} characters; {BUDGET} bytes fit",
+        "a session has {} characters; {COOKIE_BUDGET} bytes fit",
         told.join(", ")
     );
     vec![if sizes.iter().all(|(_, size)| size.is_some()) {
@@ -93,7 +94,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
     let lines = store
         .seal(&session, now)
         .ok()?
-        .lines(&store, &HeaderMap::new());
+        .lines(&store, &Jar::new(&HeaderMap::new(), "/"));
     let pair = |line: &http::HeaderValue| {
         let end = line.as_bytes().iter().position(|&b| b == b';');
         end.unwrap_or(line.len())

@@ -4,20 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::StatusCode;
-use http::header;
 use http::request::Parts;
 
 use super::Gateway;
+use super::browser_cookies::set_cookies;
+use super::lookup::Lookup;
 use super::loop_breaker;
-use super::pipeline::Lookup;
 use super::record::Record;
 use super::worker::Worker;
 use crate::crypto::secret::AuthorizationCode;
 use crate::crypto::secret::CodeVerifier;
-use crate::crypto::secret::RefreshToken;
 use crate::fault::Fault;
+use crate::http::Jar;
 use crate::http::ReturnPath;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
@@ -67,7 +66,7 @@ impl Worker {
                 // Only an answer to a question of this browser's is worth a page of its own.
                 let ours = state
                     .as_ref()
-                    .is_some_and(|state| self.transaction(state, &parts.headers).is_some());
+                    .is_some_and(|state| self.transaction(state, &parts.into()).is_some());
                 Err(Failed {
                     fault: if ours {
                         error.fault()
@@ -101,7 +100,7 @@ impl Worker {
             state: State::parse(&state.to_text()).ok(),
         };
         let transaction = self
-            .transaction(state, &parts.headers)
+            .transaction(state, &parts.into())
             .ok_or_else(|| failed(Fault::ForeignCallback))?;
         // The code is good once: a store that is away must not cost it.
         if gateway
@@ -142,22 +141,28 @@ impl Worker {
             None => gateway.store.seal(&session, now),
         };
         let sealed = sealed.map_err(|error| {
-            let length = |text: Option<&str>| text.map_or(0, str::len);
             tracing::error!(
                 event = "sign_in.failed",
                 %error,
-                access_token = session.tokens.access.expose().len(),
-                refresh_token = length(session.tokens.refresh.as_ref().map(RefreshToken::expose)),
-                scope = length(session.scope.as_deref()),
-                name = length(session.person.name.as_deref()),
                 "The session does not fit the cookies; these are the lengths of its parts."
             );
             failed(Fault::SessionTooLarge)
         })?;
         gateway.events.sign_in_finished();
         tracing::info!(event = "sign_in.finished", session = %session.id, user = session.person.sub, "Signed in.");
-        let mut lines = sealed.lines(&gateway.store, &parts.headers);
-        lines.extend(self.count_sign_in(transaction.attempts));
+        let spent = self.login_cookie(state);
+        let mut lines = self.keep_session(&sealed, &parts.into(), Some(&spent));
+        let mut fruitless = transaction.attempts;
+        if loop_breaker::is_early(transaction.started, now) {
+            tracing::warn!(
+                event = "sign_in.clocks_differ",
+                ahead_seconds = transaction.started.since(now).as_secs(),
+                "A gateway whose clock is ahead of ours started this sign-in."
+            );
+            // It may take the session for an old one, and has no memory of having sent it here.
+            fruitless = fruitless.max(1);
+        }
+        lines.extend(self.count_sign_in(fruitless));
         let agent = loop_breaker::agent(&parts.headers);
         gateway.arrivals.arrived(
             client,
@@ -166,25 +171,12 @@ impl Worker {
             session.id,
             now,
         );
-        self.arrive(&transaction.return_path, lines, state)
-            .ok_or_else(|| failed(Fault::Internal))
-    }
-
-    /// To the page that was asked for, with no code in the address (RFC 9700 §4.2), leaving the
-    /// attempt's cookie behind.
-    fn arrive(
-        &self,
-        to: &ReturnPath,
-        lines: Vec<http::HeaderValue>,
-        state: &State,
-    ) -> Option<Reply> {
-        let mut reply = reply::redirect(StatusCode::SEE_OTHER, to.as_str())?;
-        for line in lines {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
-        let spent = self.gateway.site.names().clear(&self.login_cookie(state));
-        reply.headers_mut().append(header::SET_COOKIE, spent);
-        Some(reply)
+        // With no code in the address (RFC 9700 §4.2).
+        let to = transaction.return_path.as_str();
+        let mut reply =
+            reply::redirect(StatusCode::SEE_OTHER, to).ok_or_else(|| failed(Fault::Internal))?;
+        set_cookies(&mut reply, lines);
+        Ok(reply)
     }
 
     async fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
@@ -199,10 +191,12 @@ impl Worker {
         {
             let past = state
                 .as_ref()
-                .and_then(|state| self.past_transaction(state, &parts.headers));
+                .and_then(|state| self.past_transaction(state, &parts.into()));
             let to = past.map_or_else(ReturnPath::root, |past| past.return_path);
-            return reply::redirect(StatusCode::SEE_OTHER, to.as_str())
+            let mut reply = reply::redirect(StatusCode::SEE_OTHER, to.as_str())
                 .unwrap_or_else(|| reply::empty(StatusCode::OK));
+            set_cookies(&mut reply, self.sweep(&parts.into(), None));
+            return reply;
         }
         // Cookies with `Secure` never come over http: then no sign-in can be found.
         let fault = if fault == Fault::ForeignCallback && self.came_by_http(parts) {
@@ -222,14 +216,17 @@ impl Worker {
             Audience::of(&parts.method, &parts.headers),
             record.id().as_str(),
         );
-        if let Some(state) = state.filter(|state| self.has_cookie(state, &parts.headers)) {
-            let spent = self.gateway.site.names().clear(&self.login_cookie(&state));
-            reply.headers_mut().append(header::SET_COOKIE, spent);
+        let jar = Jar::from(parts);
+        if let Some(name) = state.map(|state| self.login_cookie(&state))
+            && jar.crumbs().any(|crumb| crumb.name == name.as_bytes())
+        {
+            let spent = jar.removals(self.gateway.site.names(), &[&name]);
+            set_cookies(&mut reply, spent);
         }
         reply
     }
 
-    fn came_by_http(&self, parts: &Parts) -> bool {
+    pub(super) fn came_by_http(&self, parts: &Parts) -> bool {
         let says = |name: &str, value: &[u8]| {
             parts
                 .headers
@@ -237,11 +234,6 @@ impl Worker {
                 .is_some_and(|field| field.as_bytes() == value)
         };
         self.gateway.site.is_https() && says("x-forwarded-proto", b"http")
-    }
-
-    fn has_cookie(&self, state: &State, headers: &HeaderMap) -> bool {
-        let name = self.login_cookie(state);
-        crate::http::cookies::crumbs(headers).any(|crumb| crumb.name == name.as_bytes())
     }
 
     /// Runs where no client can cancel it: a code is good for one use.

@@ -4,13 +4,13 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
-use http::header;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use super::browser_cookies::set_cookies;
 use super::cross_site;
+use super::lookup::Lookup;
 use super::pipeline::Current;
-use super::pipeline::Lookup;
 use super::pipeline::Stop;
 use super::record::Record;
 use super::worker::Worker;
@@ -50,12 +50,12 @@ impl Worker {
                 allow(method, READ)?;
                 let current = self.current(parts, record).await?;
                 let reply = self.userinfo(&current.live.session);
-                self.with_session(reply, &current, &parts.headers).await
+                self.with_session(reply, &current, parts).await
             }
             // Proxies in front ask with the method of the request that they are about to pass on.
             "auth" => {
                 let current = self.current(parts, record).await?;
-                self.with_session(authenticated(&current), &current, &parts.headers)
+                self.with_session(authenticated(&current), &current, parts)
                     .await
             }
             "" => {
@@ -63,7 +63,7 @@ impl Worker {
                 match self.current(parts, record).await {
                     Ok(current) => {
                         let reply = self.account(&current.live.session);
-                        self.with_session(reply, &current, &parts.headers).await
+                        self.with_session(reply, &current, parts).await
                     }
                     Err(Stop::Refused(refusal, _)) if refusal.fault == Fault::SignInRequired => {
                         return Err(Stop::SignIn);
@@ -117,22 +117,15 @@ impl Worker {
                         login_url,
                         ..Fault::SignInRequired.into()
                     },
-                    self.gateway.store.clear(&parts.headers),
+                    self.drop_session(&parts.into()),
                 ))
             }
             Err(stop) => Err(stop),
         }
     }
 
-    async fn with_session(
-        &self,
-        mut reply: Reply,
-        current: &Current,
-        request: &HeaderMap,
-    ) -> Reply {
-        for line in self.session_lines(current, request).await {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
+    async fn with_session(&self, mut reply: Reply, current: &Current, request: &Parts) -> Reply {
+        set_cookies(&mut reply, self.session_lines(current, request).await);
         reply
     }
 
@@ -147,9 +140,7 @@ impl Worker {
             Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
             Audience::Program => reply::empty(StatusCode::NO_CONTENT),
         };
-        for line in self.signed_out_lines(&parts.headers) {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
+        set_cookies(&mut reply, self.signed_out_lines(parts));
         let now = self.gateway.clock.now();
         if let Some((id, ends_at)) = self.presented_id(&parts.headers, now).await {
             self.gateway.revocations.sign_out(id, ends_at, now);
@@ -181,10 +172,10 @@ impl Worker {
         }
     }
 
-    fn signed_out_lines(&self, headers: &HeaderMap) -> Vec<HeaderValue> {
+    fn signed_out_lines(&self, parts: &Parts) -> Vec<HeaderValue> {
         let names = self.gateway.site.names();
-        let mut lines = self.gateway.store.clear(headers);
-        lines.extend(self.forget_sign_ins(headers));
+        let mut lines = self.drop_session(&parts.into());
+        lines.extend(self.forget_sign_ins(&parts.headers));
         if lines.is_empty() {
             lines.push(names.clear(names.session()));
         }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
@@ -16,7 +15,9 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
+use super::browser_cookies::set_cookies;
 use super::cross_site;
+use super::lookup::Lookup;
 use super::loop_breaker::MAX_FRUITLESS;
 use super::record::Record;
 use super::route::Access;
@@ -26,6 +27,7 @@ use super::sign_in;
 use super::stages::X_REQUEST_ID;
 use super::worker::Worker;
 use crate::fault::Fault;
+use crate::http::Jar;
 use crate::http::ReturnPath;
 use crate::http::Target;
 use crate::http::pages;
@@ -40,7 +42,7 @@ use crate::session::Freshness;
 use crate::session::Live;
 use crate::session::Outcome;
 use crate::session::Presented;
-use crate::session::Ticket;
+use crate::session::refresh::RefreshError;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
 use crate::session::shared::Records;
@@ -99,7 +101,15 @@ impl Worker {
         if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
             return Err(Fault::MalformedRequest.into());
         }
-        gateway.site.admit(&parts.uri, &parts.headers)?;
+        if let Err(fault) = gateway.site.admit(&parts.uri, &parts.headers) {
+            let note = gateway.site.misdirected(&parts.uri, &parts.headers);
+            let note = note.filter(|_| fault == Fault::UnknownHost);
+            return Err(Refusal {
+                note,
+                ..fault.into()
+            }
+            .into());
+        }
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
@@ -140,97 +150,8 @@ impl Worker {
             cross_site::check(&parts.method, &parts.headers, &self.gateway.site)?;
         }
         match self.fresh(live, now).await {
-            Err(Stop::SignIn) if route.access == Access::Optional => Ok(None),
+            Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
             outcome => outcome.map(Some),
-        }
-    }
-
-    /// Opens the session that a request presents. Whatever is wrong with it, it is no session.
-    pub(super) async fn look_up(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
-        let found = self.open_presented(headers, now).await;
-        if let Lookup::Live(live) = &found
-            && live.is_first_use()
-        {
-            self.gateway.arrivals.used(live.session.id);
-        }
-        found
-    }
-
-    async fn open_presented(&self, headers: &HeaderMap, now: UnixTime) -> Lookup {
-        let store = &self.gateway.store;
-        let sealed = match Presented::of(headers, &store.names) {
-            Presented::Nothing => return Lookup::NotPresented,
-            Presented::Broken => return Lookup::Invalid,
-            Presented::Sealed(sealed) => sealed,
-        };
-        if let Some(records) = &self.gateway.records {
-            return self.open_record(records, &sealed, now).await;
-        }
-        let revocations = &self.gateway.revocations;
-        let mut opened = self.opened.borrow_mut();
-        opened.keep_to(store.keys.generation());
-        if let Some(live) = opened.get(&sealed) {
-            if !live.session.is_over(now) && !revocations.revokes(&live.session) {
-                return Lookup::Live(live);
-            }
-            opened.remove(&sealed);
-            return Lookup::Invalid;
-        }
-        let session = store.open(&sealed, now);
-        let Some(session) = session.filter(|session| !revocations.revokes(session)) else {
-            return Lookup::Invalid;
-        };
-        let mut live = Live::new(Arc::new(session));
-        live.retired = store.keys.is_retired(&sealed);
-        let live = Arc::new(live);
-        opened.insert(&sealed, Arc::clone(&live));
-        Lookup::Live(live)
-    }
-
-    /// Opens a session that is kept in the store.
-    async fn open_record(&self, records: &Records, sealed: &[u8], now: UnixTime) -> Lookup {
-        let store = &self.gateway.store;
-        let Some(ticket) = store.open_ticket(sealed, now).map(Arc::new) else {
-            return Lookup::Invalid;
-        };
-        let record = match records.load(&ticket).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return Lookup::Invalid,
-            Err(error) => {
-                tracing::debug!(event = "session.unavailable", %error, "A session cannot be looked up.");
-                return Lookup::Unavailable;
-            }
-        };
-        let Some(mark) = record.mark() else {
-            return Lookup::Invalid;
-        };
-        let key = mark.cache_key(ticket.id());
-        let known = self.opened.borrow_mut().get(&key);
-        let live = if let Some(live) = known {
-            live
-        } else {
-            let Some(session) = records.open(&ticket, &record) else {
-                return Lookup::Invalid;
-            };
-            let mut live = Live::new(Arc::new(session));
-            live.record = Some(mark);
-            let live = Arc::new(live);
-            self.opened.borrow_mut().insert(&key, Arc::clone(&live));
-            live
-        };
-        if live.session.is_over(now) || self.gateway.revocations.revokes(&live.session) {
-            self.opened.borrow_mut().remove(&key);
-            return Lookup::Invalid;
-        }
-        Lookup::Live(live)
-    }
-
-    /// The ticket that a request presents, where sessions are kept in a store.
-    pub(super) fn presented_ticket(&self, headers: &HeaderMap, now: UnixTime) -> Option<Ticket> {
-        let store = &self.gateway.store;
-        match Presented::of(headers, &store.names) {
-            Presented::Sealed(sealed) => store.open_ticket(&sealed, now),
-            Presented::Nothing | Presented::Broken => None,
         }
     }
 
@@ -270,7 +191,7 @@ impl Worker {
                         renewing: None,
                     };
                 }
-                (Some(Outcome::Ended(_)), _) => return Err(Stop::SignIn),
+                (Some(Outcome::Ended(error)), _) => return Err(Stop::ended(&error)),
                 (_, Freshness::Due | Freshness::Fresh) => break,
                 (outcome, Freshness::Dead) => {
                     let (fault, wait) = match outcome {
@@ -294,6 +215,10 @@ impl Worker {
         if self.gateway.revocations.revokes(&current.live.session) {
             return Err(Stop::SignIn);
         }
+        // Not before: a session that ends with its first use has not arrived.
+        if current.live.is_first_use() {
+            self.gateway.arrivals.used(current.live.session.id);
+        }
         Ok(current)
     }
 
@@ -301,24 +226,25 @@ impl Worker {
     pub(super) async fn session_lines(
         &self,
         current: &Current,
-        request: &HeaderMap,
+        request: &Parts,
     ) -> Vec<HeaderValue> {
         let store = &self.gateway.store;
+        let jar = Jar::from(request);
         // Signed out while the upstream was at work: that answer has cleared the cookies.
         if self.gateway.revocations.revokes(&current.live.session) {
             return Vec::new();
         }
-        if let Some(renewed) = &current.renewed {
-            return renewed.cookies.lines(store, request);
-        }
         if let Some(records) = &self.gateway.records {
-            return self.keep_record(records, current, request).await;
+            return self.keep_record(records, current, &jar).await;
+        }
+        if let Some(renewed) = &current.renewed {
+            return self.keep_session(&renewed.cookies, &jar, None);
         }
         // Mostly the refresh has ended while the request was answered.
         if let Some(renewing) = current.renewing.clone()
             && let Some(Outcome::Renewed(renewed)) = renewing.wait_briefly().await
         {
-            return renewed.cookies.lines(store, request);
+            return self.keep_session(&renewed.cookies, &jar, None);
         }
         let now = self.gateway.clock.now();
         let session = &current.live.session;
@@ -332,13 +258,15 @@ impl Worker {
             .known(session)
             .map(|known| known.now())
         {
-            Some(Some(Outcome::Renewed(renewed))) => return renewed.cookies.lines(store, request),
+            Some(Some(Outcome::Renewed(renewed))) => {
+                return self.keep_session(&renewed.cookies, &jar, None);
+            }
             Some(None) => return Vec::new(),
             Some(Some(Outcome::Ended(_) | Outcome::Unavailable { .. })) | None => {}
         }
         let touched = session.touched(now, store.policy).ok();
         let sealed = touched.and_then(|touched| store.seal(&touched, now).ok());
-        sealed.map_or_else(Vec::new, |sealed| sealed.lines(store, request))
+        sealed.map_or_else(Vec::new, |sealed| self.keep_session(&sealed, &jar, None))
     }
 
     /// Writes down that a session was seen. Its cookie only changes with the key that seals it.
@@ -346,7 +274,7 @@ impl Worker {
         &self,
         records: &Records,
         current: &Current,
-        request: &HeaderMap,
+        jar: &Jar<'_>,
     ) -> Vec<HeaderValue> {
         let store = &self.gateway.store;
         let now = self.gateway.clock.now();
@@ -358,12 +286,12 @@ impl Worker {
         {
             tracing::debug!(event = "session.untouched", %error, "A session's idle limit was not moved.");
         }
-        let Presented::Sealed(sealed) = Presented::of(request, &store.names) else {
+        let Presented::Sealed(sealed) = Presented::of(jar.headers(), &store.names) else {
             return Vec::new();
         };
         match &session.ticket {
             Some(ticket) if store.keys.is_retired(&sealed) => {
-                store.seal_ticket(ticket, now).lines(store, request)
+                self.keep_session(&store.seal_ticket(ticket, now), jar, None)
             }
             _ => Vec::new(),
         }
@@ -376,9 +304,13 @@ impl Worker {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
                 let mut reply = refusal.reply(audience, record.id().as_str());
-                for line in lines {
-                    reply.headers_mut().append(header::SET_COOKIE, line);
-                }
+                set_cookies(&mut reply, lines);
+                reply
+            }
+            Stop::Ended(fault) => {
+                record.refused(fault);
+                let mut reply = self.tell_to_sign_in(fault, parts, audience, record);
+                set_cookies(&mut reply, self.drop_session(&parts.into()));
                 reply
             }
             Stop::SignIn => self.sign_in_required(parts, audience, record).await,
@@ -392,7 +324,7 @@ impl Worker {
         audience: Audience,
         record: &mut Record,
     ) -> Reply {
-        let cleared = self.gateway.store.clear(&parts.headers);
+        let cleared = self.drop_session(&parts.into());
         record.refused(Fault::SignInRequired);
         let mut reply = match (audience, &parts.method) {
             (Audience::Person, &Method::GET | &Method::HEAD) => {
@@ -406,9 +338,7 @@ impl Worker {
                 self.tell_to_sign_in(Fault::SignInRequired, parts, audience, record)
             }
         };
-        for line in cleared {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
+        set_cookies(&mut reply, cleared);
         reply
     }
 
@@ -430,11 +360,9 @@ impl Worker {
     ) -> Reply {
         let attempts = self.fruitless_sign_ins(&parts.headers, record.client(), &path);
         if attempts < MAX_FRUITLESS {
-            return self.start_sign_in(parts, path, attempts);
+            return self.start_sign_in(parts, path, attempts).await;
         }
-        let fault = self
-            .loop_cause(&parts.headers, self.gateway.clock.now())
-            .await;
+        let fault = self.loop_cause(parts, self.gateway.clock.now()).await;
         tracing::warn!(
             event = "sign_in.loop",
             code = fault.code(),
@@ -483,19 +411,6 @@ impl Worker {
     }
 }
 
-/// What a request's cookies say.
-#[derive(Debug)]
-pub(super) enum Lookup {
-    /// Nothing.
-    NotPresented,
-    /// Something that is not, or no longer, a session.
-    Invalid,
-    /// A session.
-    Live(Arc<Live>),
-    /// Something whose session is in a store that does not answer.
-    Unavailable,
-}
-
 /// A session in use by a request.
 #[derive(Debug)]
 pub(super) struct Current {
@@ -512,6 +427,8 @@ pub(super) struct Current {
 pub(super) enum Stop {
     /// With this answer, which also sets these cookies.
     Refused(Refusal, Vec<HeaderValue>),
+    /// Because the session ended for a reason of its own, which another sign-in may well meet again.
+    Ended(Fault),
     /// Because nobody is signed in.
     SignIn,
 }
@@ -524,6 +441,19 @@ impl Stop {
             ..Fault::StoreUnavailable.into()
         }
         .into()
+    }
+
+    /// A refresh ended the session. Another sign-in helps, unless the new tokens were too long to keep:
+    /// that would go round and round.
+    pub(super) fn ended(error: &RefreshError) -> Self {
+        match error {
+            RefreshError::TooLarge(_) => Self::Ended(Fault::SessionTooLarge),
+            RefreshError::NoToken
+            | RefreshError::Provider(_)
+            | RefreshError::Gone
+            | RefreshError::Elsewhere
+            | RefreshError::Store(_) => Self::SignIn,
+        }
     }
 }
 

@@ -90,16 +90,14 @@ impl Worker {
         let answer = match answer {
             Ok(answer) => answer,
             Err(fault) => {
-                return Err(self
-                    .upstream_failed(fault, current.as_ref(), &parts.headers)
-                    .await);
+                return Err(self.upstream_failed(fault, current.as_ref(), parts).await);
             }
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let session = current.as_ref().map(|current| &current.live.session);
             let mut switched = self.tunnel(parts, answer, websocket, session)?;
             if let Some(current) = &current {
-                for line in self.session_lines(current, &parts.headers).await {
+                for line in self.session_lines(current, parts).await {
                     switched.headers_mut().append(header::SET_COOKIE, line);
                 }
             }
@@ -118,7 +116,7 @@ impl Worker {
         &self,
         fault: Fault,
         current: Option<&Current>,
-        request: &HeaderMap,
+        request: &Parts,
     ) -> Stop {
         let lines = match current {
             Some(current) => self.session_lines(current, request).await,
@@ -181,15 +179,14 @@ impl Worker {
                 .append(header::VARY, HeaderValue::from_static("cookie"));
         }
         if let Some(current) = current {
-            self.keep_private(&mut head.headers, current, &parts.headers)
-                .await;
+            self.keep_private(&mut head.headers, current, parts).await;
         }
         Response::from_parts(head, body)
     }
 
     /// An answer to somebody is not for everybody's cache (RFC 9111 §7.3), and cookies are never set
     /// by one that is: an answer that has to bring new tokens to the browser becomes private.
-    async fn keep_private(&self, answer: &mut HeaderMap, current: &Current, request: &HeaderMap) {
+    async fn keep_private(&self, answer: &mut HeaderMap, current: &Current, request: &Parts) {
         let shared = is_shared(answer);
         if shared && current.renewed.is_none() && current.renewing.is_none() {
             return;
@@ -297,7 +294,7 @@ impl Passage<'_> {
                     renewing: None,
                 });
             }
-            Some(Outcome::Ended(_)) => return Err(Stop::SignIn),
+            Some(Outcome::Ended(error)) => return Err(Stop::ended(&error)),
             Some(Outcome::Unavailable { .. }) | None => return Ok(first(beginning, body)),
         }
         match transit.map_or(Some(RequestBody::Empty), |transit| transit.again()) {
@@ -305,7 +302,7 @@ impl Passage<'_> {
                 Ok(answer) => Ok(answer.map(AnswerBody::from)),
                 Err(fault) => Err(self
                     .worker
-                    .upstream_failed(fault, current.as_ref(), &self.parts.headers)
+                    .upstream_failed(fault, current.as_ref(), self.parts)
                     .await),
             },
             None => Ok(first(beginning, body)),

@@ -1,15 +1,12 @@
 //! Starting a sign-in: state, challenge, a cookie for this attempt, and off to the provider.
 
-use http::HeaderMap;
-use http::HeaderValue;
 use http::StatusCode;
-use http::header;
 use http::request::Parts;
 
+use super::browser_cookies::set_cookies;
 use super::worker::Worker;
-use crate::crypto::Binding;
-use crate::crypto::Purpose;
 use crate::fault::Fault;
+use crate::http::Jar;
 use crate::http::ReturnPath;
 use crate::http::cookies;
 use crate::http::refusal::Audience;
@@ -26,7 +23,7 @@ use crate::oauth::transaction::Transaction;
 impl Worker {
     /// Sends a person to the provider, to come back to `return_path`, after so many `attempts` that
     /// bore no fruit.
-    pub(super) fn start_sign_in(
+    pub(super) async fn start_sign_in(
         &self,
         parts: &Parts,
         return_path: ReturnPath,
@@ -51,120 +48,47 @@ impl Worker {
             challenge.as_deref(),
         );
         let name = self.login_cookie(&state);
-        let transaction = Transaction {
+        let mut transaction = Transaction {
             state,
             verifier,
             return_path,
             started: gateway.clock.now(),
             attempts,
         };
-        let sealed =
-            gateway
-                .store
-                .keys
-                .seal(&self.login_binding(&name), &transaction.to_bytes(), entropy);
+        let jar = Jar::from(parts);
+        let session = self.look_up_in(&jar).await;
+        let seal = |transaction: &Transaction| {
+            let keys = &gateway.store.keys;
+            let sealed = keys.seal(&self.login_binding(&name), &transaction.to_bytes(), entropy);
+            let adding = cookies::weight(name.len(), sealed.len());
+            let room = self.make_room(&jar, &session, adding);
+            (sealed, room)
+        };
+        let (mut sealed, mut room) = seal(&transaction);
+        if room.is_none() {
+            // Beside a large session a long address does not fit; nobody is signed out for it.
+            transaction.return_path = ReturnPath::root();
+            (sealed, room) = seal(&transaction);
+        }
         let Some(mut reply) = reply::redirect(StatusCode::FOUND, &location) else {
             return Refusal::from(Fault::Internal).reply(Audience::Person, "");
         };
-        for line in self.crowded_out(&parts.headers, name.len() + sealed.len()) {
-            reply.headers_mut().append(header::SET_COOKIE, line);
-        }
+        set_cookies(&mut reply, room.unwrap_or_default());
         let line = gateway
             .site
             .names()
             .set(&name, &sealed, TRANSACTION_LIFETIME);
-        reply.headers_mut().append(header::SET_COOKIE, line);
+        set_cookies(&mut reply, [line]);
         gateway.events.sign_in_started();
         tracing::debug!(event = "sign_in.started", "Sign-in started.");
         reply
     }
 
     /// The sign-in that a callback with `state` belongs to, if this browser started it.
-    pub(super) fn transaction(&self, state: &State, headers: &HeaderMap) -> Option<Transaction> {
+    pub(super) fn transaction(&self, state: &State, jar: &Jar<'_>) -> Option<Transaction> {
         let now = self.gateway.clock.now();
-        self.past_transaction(state, headers)
+        self.past_transaction(state, jar)
             .filter(|transaction| !transaction.is_expired(now))
-    }
-
-    /// The same, however long ago.
-    pub(super) fn past_transaction(
-        &self,
-        state: &State,
-        headers: &HeaderMap,
-    ) -> Option<Transaction> {
-        let name = self.login_cookie(state);
-        let mut found = cookies::crumbs(headers).filter(|crumb| crumb.name == name.as_bytes());
-        let (sealed, second) = (found.next()?, found.next());
-        if second.is_some() {
-            return None;
-        }
-        let opened = self
-            .gateway
-            .store
-            .keys
-            .open(&self.login_binding(&name), sealed.value)
-            .ok()?;
-        let transaction = Transaction::from_bytes(&opened.plaintext)?;
-        transaction.state.matches(state).then_some(transaction)
-    }
-
-    /// The name of the cookie of one attempt.
-    pub(super) fn login_cookie(&self, state: &State) -> String {
-        format!(
-            "{}{}",
-            self.gateway.site.names().login_prefix(),
-            state.cookie_suffix()
-        )
-    }
-
-    fn login_binding<'a>(&'a self, cookie: &'a str) -> Binding<'a> {
-        let store = &self.gateway.store;
-        Binding {
-            purpose: Purpose::Login,
-            cookie,
-            host: &store.host,
-            tenant: &store.tenant,
-        }
-    }
-
-    /// Removes the oldest attempts when there are too many: sixty tabs that nobody finished must not
-    /// fill the browser's `Cookie` line.
-    fn crowded_out(&self, headers: &HeaderMap, adding: usize) -> Vec<HeaderValue> {
-        let names = self.gateway.site.names();
-        let mut attempts: Vec<_> = cookies::crumbs(headers)
-            .filter_map(|crumb| Some((std::str::from_utf8(crumb.name).ok()?, crumb.value)))
-            .filter(|(name, _)| {
-                name.starts_with(names.login_prefix()) && !self.is_attempts_cookie(name)
-            })
-            .map(|(name, value)| (self.started(name, value), name, name.len() + value.len()))
-            .collect();
-        attempts.sort_unstable();
-        // Nobody makes us write more lines than a browser has cookies.
-        attempts.truncate(MAX_CLEARED);
-        let mut count = attempts.len() + 1;
-        let mut bytes = adding + attempts.iter().map(|(_, _, length)| length).sum::<usize>();
-        let mut lines = Vec::new();
-        for (started, name, length) in attempts {
-            if count <= MAX_ATTEMPTS && bytes <= MAX_BYTES && started.is_some() {
-                break;
-            }
-            lines.push(names.clear(name));
-            count -= 1;
-            bytes -= length;
-        }
-        lines
-    }
-
-    /// When an attempt began; `None` for one that can no longer succeed, which sorts first.
-    fn started(&self, name: &str, value: &[u8]) -> Option<crate::time::UnixTime> {
-        let opened = self
-            .gateway
-            .store
-            .keys
-            .open(&self.login_binding(name), value)
-            .ok()?;
-        let transaction = Transaction::from_bytes(&opened.plaintext)?;
-        (!transaction.is_expired(self.gateway.clock.now())).then_some(transaction.started)
     }
 }
 
@@ -176,12 +100,3 @@ pub(super) fn requested_path(parts: &Parts) -> ReturnPath {
         .map_or("/", |target| target.as_str());
     ReturnPath::parse(asked).unwrap_or_else(|_| ReturnPath::root())
 }
-
-/// Attempts looked at in one request.
-const MAX_CLEARED: usize = 50;
-
-/// Sign-ins under way in one browser.
-const MAX_ATTEMPTS: usize = 5;
-
-/// Bytes of their cookies, together.
-const MAX_BYTES: usize = 4_500;

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::Uri;
 use http::header;
+use http::uri::Authority;
 use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
@@ -91,6 +92,18 @@ impl Site {
         referer
             .strip_prefix(&self.base)
             .filter(|rest| rest.starts_with('/'))
+    }
+
+    /// What was asked for and where it is, for a request whose one authority is not ours. Whoever shows
+    /// it has to escape it.
+    pub fn misdirected(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let asked = host.or_else(|| uri.authority().map(Authority::as_str))?;
+        let asked = Origin::from_authority(self.origin.scheme(), asked).ok()?;
+        let (asked, ours) = (asked.authority(), &self.base);
+        Some(format!("The request was for {asked}; this is {ours}."))
     }
 
     /// Requires exactly one authority, that it is ours, and that target and `Host` agree on it

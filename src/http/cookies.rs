@@ -52,10 +52,14 @@ impl CookieNames {
 
     /// A `Set-Cookie` line.
     pub fn set(&self, name: &str, value: &str, max_age: Duration) -> HeaderValue {
+        self.line(name, value, "/", max_age)
+    }
+
+    fn line(&self, name: &str, value: &str, path: &str, max_age: Duration) -> HeaderValue {
         let max_age =
             cookie::time::Duration::try_from(max_age).unwrap_or(cookie::time::Duration::MAX);
         let built = Cookie::build((name, value))
-            .path("/")
+            .path(path)
             .http_only(true)
             .secure(self.secure)
             .same_site(SameSite::Lax)
@@ -70,7 +74,17 @@ impl CookieNames {
     /// A `Set-Cookie` line that removes a cookie, with the attributes it was set with: a `__Host-`
     /// cookie cannot be removed without `Secure` (CVE-2025-55162).
     pub fn clear(&self, name: &str) -> HeaderValue {
-        self.set(name, "", Duration::ZERO)
+        self.clear_at(name, "/")
+    }
+
+    /// The same for a cookie that somebody set at another path.
+    pub fn clear_at(&self, name: &str, path: &str) -> HeaderValue {
+        self.line(name, "", path, Duration::ZERO)
+    }
+
+    /// Whether browsers keep cookies of these names for this host and all of its paths only.
+    pub const fn are_host_bound(&self) -> bool {
+        self.secure
     }
 }
 
@@ -96,6 +110,11 @@ impl<'a> Crumb<'a> {
             self.name
         }
     }
+}
+
+/// What a cookie takes of a `Cookie` line: `name=value; `.
+pub const fn weight(name: usize, value: usize) -> usize {
+    name + value + "=; ".len()
 }
 
 /// All cookies of a request, over all `Cookie` fields: HTTP/2 splits them (RFC 9113 §8.2.3).

@@ -13,11 +13,17 @@ use super::reply::Reply;
 use crate::fault::Fault;
 
 /// The page of a fault.
-pub fn failure(fault: Fault, login_url: Option<&str>, request_id: &str) -> Reply {
+pub fn failure(
+    fault: Fault,
+    note: Option<&str>,
+    login_url: Option<&str>,
+    request_id: &str,
+) -> Reply {
     let (title, advice, code) = (fault.title(), fault.advice(), fault.code());
     respond(&Failure {
         style: STYLE,
         title,
+        note,
         advice,
         code,
         request_id,
@@ -87,6 +93,7 @@ impl<'a> Account<'a> {
 struct Failure<'a> {
     style: &'static str,
     title: &'a str,
+    note: Option<&'a str>,
     advice: &'a str,
     code: &'a str,
     request_id: &'a str,
@@ -162,10 +169,10 @@ mod tests {
         let login_url = "/x?\"><script>";
         let page = format!(
             "{:?}",
-            failure(Fault::Internal, Some(login_url), "<i>").body()
+            failure(Fault::Internal, Some("<u>"), Some(login_url), "<i>").body()
         );
         assert!(
-            !page.contains("<script>") && !page.contains("<i>"),
+            !page.contains("<script>") && !page.contains("<i>") && !page.contains("<u>"),
             "{page}"
         );
     }

@@ -67,6 +67,8 @@ pub struct Refusal {
     pub login_url: Option<String>,
     /// The methods that are served, where another was tried.
     pub allow: Option<&'static str>,
+    /// What was found in this case, as a sentence.
+    pub note: Option<String>,
 }
 
 impl From<Fault> for Refusal {
@@ -76,6 +78,7 @@ impl From<Fault> for Refusal {
             retry_after: None,
             login_url: None,
             allow: None,
+            note: None,
         }
     }
 }
@@ -85,7 +88,12 @@ impl Refusal {
     pub fn reply(&self, audience: Audience, request_id: &str) -> Reply {
         let fault = self.fault;
         let mut reply = match audience {
-            Audience::Person => pages::failure(fault, self.login_url.as_deref(), request_id),
+            Audience::Person => pages::failure(
+                fault,
+                self.note.as_deref(),
+                self.login_url.as_deref(),
+                request_id,
+            ),
             Audience::Program => self.problem(request_id),
         };
         *reply.status_mut() = self.fault.status();
@@ -121,6 +129,9 @@ impl Refusal {
         });
         if let (Some(url), Some(object)) = (&self.login_url, document.as_object_mut()) {
             object.insert("login_url".to_owned(), json!(url));
+        }
+        if let (Some(note), Some(object)) = (&self.note, document.as_object_mut()) {
+            object.insert("note".to_owned(), json!(note));
         }
         reply::problem(&document)
     }

@@ -34,6 +34,8 @@ pub struct Stats {
     pub rest_calls: u64,
     /// Requests to the SOAP host.
     pub soap_calls: u64,
+    /// REST and userinfo calls whose bearer token was unknown, ended or expired when it arrived.
+    pub dead_tokens: u64,
 }
 
 impl Control {
@@ -63,6 +65,7 @@ impl Control {
             userinfo_calls: counters.userinfo.load(Ordering::Relaxed),
             rest_calls: counters.rest.load(Ordering::Relaxed),
             soap_calls: counters.soap.load(Ordering::Relaxed),
+            dead_tokens: counters.dead_tokens.load(Ordering::Relaxed),
         }
     }
 

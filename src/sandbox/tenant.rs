@@ -52,6 +52,7 @@ pub(super) struct Counters {
     pub(super) userinfo: AtomicU64,
     pub(super) rest: AtomicU64,
     pub(super) soap: AtomicU64,
+    pub(super) dead_tokens: AtomicU64,
 }
 
 impl Tenant {
@@ -112,7 +113,11 @@ impl Tenant {
         if values.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        self.grants().access(token, self.now()).cloned()
+        let grant = self.grants().access(token, self.now()).cloned();
+        if grant.is_none() {
+            count(&self.counters.dead_tokens);
+        }
+        grant
     }
 
     /// Back to the first day: tokens, content, faults, counters and records.
@@ -142,6 +147,7 @@ impl Counters {
             &self.userinfo,
             &self.rest,
             &self.soap,
+            &self.dead_tokens,
         ] {
             counter.store(0, Ordering::Relaxed);
         }

@@ -4,6 +4,7 @@
 //! or from another session leaves nothing that opens.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ use super::ticket::Ticket;
 use crate::crypto::Binding;
 use crate::crypto::Entropy;
 use crate::crypto::Keys;
+use crate::crypto::OpenError;
 use crate::crypto::Purpose;
+use crate::crypto::secret::RefreshToken;
 use crate::http::CookieNames;
+use crate::http::Jar;
 use crate::http::cookies;
 use crate::oauth::Fence;
 use crate::telemetry::metrics::Events;
@@ -46,12 +50,20 @@ pub struct CookieStore {
 impl CookieStore {
     /// Opens a sealed session. All that can be wrong with it is one and the same to the caller.
     pub fn open(&self, sealed: &[u8], now: UnixTime) -> Option<Session> {
-        let opened = self
-            .keys
-            .open(&self.binding(Purpose::Session), sealed)
-            .ok()?;
-        let session = Session::from_bytes(&opened.plaintext, &self.fence).ok()?;
-        (!session.is_over(now)).then_some(session)
+        self.unseal(sealed).filter(|session| !session.is_over(now))
+    }
+
+    /// The same whether the session is over or not, to find out what is wrong with it.
+    pub fn unseal(&self, sealed: &[u8]) -> Option<Session> {
+        let binding = self.binding(Purpose::Session);
+        let opened = self.keys.open(&binding, sealed).ok()?;
+        Session::from_bytes(&opened.plaintext, &self.fence).ok()
+    }
+
+    /// Whether the key that a text names is one of ours.
+    pub fn knows_key_of(&self, sealed: &[u8]) -> bool {
+        let binding = self.binding(Purpose::Session);
+        self.keys.open(&binding, sealed).err() != Some(OpenError::UnknownKey)
     }
 
     /// Seals a session into one or more cookies.
@@ -62,11 +74,17 @@ impl CookieStore {
 
     /// Seals a session into the text that its cookies hold together.
     pub(super) fn seal_text(&self, session: &Session) -> Result<String, TooLarge> {
-        let plaintext = session.to_bytes().map_err(|_| TooLarge { bytes: 0 })?;
+        let too_large = |bytes| TooLarge {
+            bytes,
+            filling: Filling::of(session),
+        };
+        let plaintext = session.to_bytes().map_err(|_| too_large(usize::MAX))?;
         let binding = self.binding(Purpose::Session);
         let text = self.keys.seal(&binding, &plaintext, self.entropy.as_ref());
-        if text.len() > BUDGET {
-            return Err(TooLarge { bytes: text.len() });
+        let chunks = text.len().div_ceil(CHUNK);
+        let bytes = text.len() + chunks * cookies::weight(self.names.session().len() + 2, 0);
+        if bytes > SESSION_BUDGET {
+            return Err(too_large(bytes));
         }
         Ok(text)
     }
@@ -118,25 +136,38 @@ impl CookieStore {
     }
 
     /// Lines that remove every session cookie that the request brought.
-    pub fn clear(&self, headers: &HeaderMap) -> Vec<HeaderValue> {
-        self.orphans(headers, &[])
+    pub fn clear(&self, jar: &Jar<'_>) -> Vec<HeaderValue> {
+        self.orphans(jar, &[])
     }
 
-    /// Lines that remove the session cookies of the request that `kept` does not overwrite.
-    fn orphans(&self, headers: &HeaderMap, kept: &[(String, HeaderValue)]) -> Vec<HeaderValue> {
-        let base = self.names.session();
-        let mut names: Vec<&str> = cookies::crumbs(headers)
-            .filter_map(|crumb| std::str::from_utf8(crumb.name).ok())
-            .filter(|name| chunk_number(base, name).is_some())
-            .filter(|name| kept.iter().all(|(kept, _)| kept != name))
-            .collect();
+    /// What the session cookies of a request take of its `Cookie` line.
+    pub fn weight(&self, jar: &Jar<'_>) -> usize {
+        self.presented_by(jar)
+            .map(|(name, value)| cookies::weight(name.len(), value.len()))
+            .sum()
+    }
+
+    /// Lines that remove the session cookies of the request that `kept` does not overwrite: by name, or
+    /// at a path of their own.
+    fn orphans(&self, jar: &Jar<'_>, kept: &[(String, HeaderValue)]) -> Vec<HeaderValue> {
+        let mut names: Vec<&str> = self.presented_by(jar).map(|(name, _)| name).collect();
         names.sort_unstable();
         names.dedup();
-        names.truncate(MAX_ORPHANS);
-        names
+        let (kept, mut orphans): (Vec<&str>, Vec<&str>) = names
             .into_iter()
-            .map(|name| self.names.clear(name))
-            .collect()
+            .partition(|name| kept.iter().any(|(kept, _)| kept == name));
+        orphans.truncate(MAX_ORPHANS);
+        let mut lines = jar.removals(&self.names, &orphans);
+        let doubled = kept.into_iter().filter(|name| jar.is_doubled(name));
+        lines.extend(doubled.flat_map(|name| jar.shadows(&self.names, name)));
+        lines
+    }
+
+    fn presented_by<'a>(&self, jar: &Jar<'a>) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let base = self.names.session();
+        jar.crumbs()
+            .filter_map(|crumb| Some((std::str::from_utf8(crumb.name).ok()?, crumb.value)))
+            .filter(move |(name, _)| chunk_number(base, name).is_some())
     }
 
     fn binding(&self, purpose: Purpose) -> Binding<'_> {
@@ -165,13 +196,23 @@ impl SealedSession {
 
     /// Lines for the answer to a request: the cookies, and the removal of chunks that are no longer
     /// part of the session.
-    pub fn lines(&self, store: &CookieStore, request: &HeaderMap) -> Vec<HeaderValue> {
+    pub fn lines(&self, store: &CookieStore, jar: &Jar<'_>) -> Vec<HeaderValue> {
         if self.cookies.is_empty() {
             return Vec::new();
         }
-        let mut lines = store.orphans(request, &self.cookies);
+        let mut lines = store.orphans(jar, &self.cookies);
         lines.extend(self.cookies.iter().map(|(_, line)| line.clone()));
         lines
+    }
+
+    /// What the cookies will take of the browser's `Cookie` line.
+    pub fn weight(&self) -> usize {
+        let pair = |line: &HeaderValue| {
+            let pair = line.as_bytes().split(|&b| b == b';').next();
+            pair.map_or(0, <[u8]>::len)
+        };
+        let weights = self.cookies.iter().map(|(_, line)| pair(line) + "; ".len());
+        weights.sum()
     }
 }
 
@@ -180,11 +221,14 @@ impl SealedSession {
 pub enum Presented<'a> {
     /// No cookie of ours.
     Nothing,
-    /// Cookies that make no whole: a gap, one too many, a name twice (RFC 6265bis says nothing about
-    /// which of two to believe, so we believe neither).
+    /// Cookies that make no whole: a gap, one too many, a chunk's name twice (RFC 6265bis says nothing
+    /// about which of two to believe, so we believe neither).
     Broken,
     /// The sealed text.
     Sealed(Cow<'a, [u8]>),
+    /// Several texts under the one name. One may be ours and the others left behind at another path or
+    /// by another site of this domain; if more than one opens, somebody may have planted it.
+    Several(Vec<&'a [u8]>),
 }
 
 impl<'a> Presented<'a> {
@@ -192,11 +236,15 @@ impl<'a> Presented<'a> {
     pub fn of(headers: &'a HeaderMap, names: &CookieNames) -> Self {
         let base = names.session();
         let mut whole: Option<&[u8]> = None;
+        let mut twins: Vec<&[u8]> = Vec::new();
         let mut chunks: Vec<(usize, &[u8])> = Vec::new();
         for crumb in cookies::crumbs(headers) {
             if crumb.name == base.as_bytes() {
-                if whole.replace(crumb.value).is_some() {
-                    return Self::Broken;
+                match whole {
+                    None => whole = Some(crumb.value),
+                    Some(first) if first == crumb.value || twins.contains(&crumb.value) => {}
+                    Some(_) if twins.len() + 1 == MAX_TWINS => return Self::Broken,
+                    Some(_) => twins.push(crumb.value),
                 }
             } else if let Some(number) = std::str::from_utf8(crumb.name)
                 .ok()
@@ -210,7 +258,11 @@ impl<'a> Presented<'a> {
         }
         match (whole, chunks.is_empty()) {
             (None, true) => Self::Nothing,
-            (Some(value), true) => Self::Sealed(Cow::Borrowed(value)),
+            (Some(value), true) if twins.is_empty() => Self::Sealed(Cow::Borrowed(value)),
+            (Some(value), true) => {
+                twins.push(value);
+                Self::Several(twins)
+            }
             (Some(_), false) => Self::Broken,
             (None, false) => {
                 chunks.sort_unstable_by_key(|&(number, _)| number);
@@ -235,10 +287,51 @@ impl<'a> Presented<'a> {
 
 /// The session does not fit the browser's cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed session has {bytes} bytes, more than {BUDGET}")]
+#[error("the session takes {bytes} bytes of cookies, more than {SESSION_BUDGET}: {filling}")]
 pub struct TooLarge {
-    /// The sealed text's length.
+    /// What its cookies would take of the browser's `Cookie` line.
     pub bytes: usize,
+    /// What takes the room.
+    pub filling: Filling,
+}
+
+/// The lengths of a session's parts, in bytes before they are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filling {
+    access_token: usize,
+    refresh_token: usize,
+    scope: usize,
+    person: usize,
+}
+
+impl Filling {
+    fn of(session: &Session) -> Self {
+        let length = |text: Option<&str>| text.map_or(0, str::len);
+        let person = &session.person;
+        let names = [&person.name, &person.email, &person.preferred_username];
+        let names: usize = names.iter().map(|name| length(name.as_deref())).sum();
+        Self {
+            access_token: session.tokens.access.expose().len(),
+            refresh_token: length(session.tokens.refresh.as_ref().map(RefreshToken::expose)),
+            scope: length(session.scope.as_deref()),
+            person: person.sub.len() + names,
+        }
+    }
+}
+
+impl fmt::Display for Filling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            access_token,
+            refresh_token,
+            scope,
+            person,
+        } = self;
+        write!(
+            f,
+            "access token {access_token}, refresh token {refresh_token}, scope {scope}, person {person}"
+        )
+    }
 }
 
 /// 0 for the whole cookie, its number for a chunk, `None` for a cookie that is no session cookie.
@@ -263,14 +356,28 @@ const CHUNK: usize = 3900;
 /// More chunks are not read.
 const MAX_CHUNKS: usize = 8;
 
-/// All chunks together, so that the `Cookie` line stays below the 8 KB that servers in front allow.
-pub const BUDGET: usize = 7_500;
+/// All cookies of ours in one browser together, with their names, so that the `Cookie` line stays
+/// below the 8 KB that servers in front allow, and others' cookies have some room too.
+pub const COOKIE_BUDGET: usize = 7_500;
+
+/// What a session leaves free: room for a sign-in without a long address to come back to, and for the
+/// count of those that bore no fruit.
+pub const SIGN_IN_ROOM: usize = 350;
+
+/// The session's cookies.
+const SESSION_BUDGET: usize = COOKIE_BUDGET - SIGN_IN_ROOM;
+
+/// Different texts under the one name that are tried.
+const MAX_TWINS: usize = 4;
 
 /// No request makes us write more removals.
 const MAX_ORPHANS: usize = 16;
 
 /// How long a login cookie lives.
 pub const LOGIN_COOKIE_LIFETIME: Duration = Duration::from_mins(10);
+
+#[cfg(test)]
+mod random;
 
 #[cfg(test)]
 mod tests {
@@ -283,9 +390,9 @@ mod tests {
     use crate::crypto::OsEntropy;
     use crate::session::model::tests::session;
 
-    const NOW: UnixTime = UnixTime::from_millis(1_000_000);
+    pub(super) const NOW: UnixTime = UnixTime::from_millis(1_000_000);
 
-    fn store() -> CookieStore {
+    pub(super) fn store() -> CookieStore {
         CookieStore {
             keys: KeyRing::new(MasterKey::generate(&OsEntropy), vec![]).into(),
             names: CookieNames::new(true),
@@ -315,7 +422,7 @@ mod tests {
         let lines = store
             .seal(&session(token, NOW), NOW)
             .expect("fits")
-            .lines(store, &HeaderMap::new());
+            .lines(store, &Jar::new(&HeaderMap::new(), "/"));
         let pair = |line: &HeaderValue| {
             line.to_str()
                 .expect("text")
@@ -390,7 +497,12 @@ mod tests {
         let error = store()
             .seal(&session(&"t".repeat(4000), NOW), NOW)
             .expect_err("too large");
-        assert!(error.bytes > BUDGET);
+        assert!(error.bytes > SESSION_BUDGET);
+        let text = error.to_string();
+        assert!(
+            text.contains("access token 4000, refresh token 4002, scope 0"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -427,7 +539,7 @@ mod tests {
         let lines = store
             .seal(&session("token", NOW), NOW)
             .expect("fits")
-            .lines(&store, &stale);
+            .lines(&store, &Jar::new(&stale, "/"));
         let names: Vec<_> = lines
             .iter()
             .map(|line| {
@@ -446,7 +558,7 @@ mod tests {
                 "__Host-Http-sidegate"
             ]
         );
-        assert_eq!(store.clear(&stale).len(), 2);
+        assert_eq!(store.clear(&Jar::new(&stale, "/")).len(), 2);
     }
 
     proptest! {
@@ -457,7 +569,7 @@ mod tests {
             if let Presented::Sealed(text) = Presented::of(&headers, &store.names) {
                 prop_assert!(store.open(&text, NOW).is_none());
             }
-            store.clear(&headers);
+            store.clear(&Jar::new(&headers, "/"));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::shared::records::RecordMark;
 pub struct Live {
     /// The session.
     pub session: Arc<Session>,
-    /// `Authorization: Bearer …`.
+    /// `Authorization: Bearer …`. Requests share its buffer, which is overwritten with the last of them.
     pub bearer: HeaderValue,
     /// The bare token.
     pub token: HeaderValue,

@@ -149,6 +149,13 @@ impl Refresher {
                 // long as that is alive.
                 session.idle_until.since(self.clock.now()).max(LATE_COMERS)
             }
+            Outcome::Ended(error) if matches!(**error, RefreshError::TooLarge(_)) => {
+                tracing::error!(
+                    event = "token.refresh", session = %session.id, %error,
+                    "The renewed session does not fit the cookies; these are the lengths of its parts."
+                );
+                LATE_COMERS
+            }
             Outcome::Ended(error) => {
                 tracing::info!(event = "token.refresh", session = %session.id, %error, "The session is over.");
                 LATE_COMERS
@@ -423,3 +430,6 @@ const COURTESY: Duration = Duration::from_secs(1);
 
 /// Results kept at a time; one is about 5 KB.
 const MAX_FLIGHTS: usize = 10_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! A provider that does not renew: whatever it does, nobody is signed out by accident.
 
+use std::time::Duration;
+
 use sidegate::sandbox::Fault;
 use sidegate::sandbox::Place;
+use tokio::task::JoinSet;
 
+use crate::support::Answer;
+use crate::support::Browser;
 use crate::support::Gate;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,13 +39,13 @@ async fn an_outage_keeps_sessions_whose_token_lives() {
         gate.advance(1_000);
         gate.control().set_fault(Place::Token, fault.clone(), None);
         for _ in 0..3 {
-            assert_eq!(browser.fetch(API).await.status, 202, "{fault:?}");
+            assert_eq!(in_time(&mut browser).await.status, 202, "{fault:?}");
             gate.advance(2);
         }
         gate.control().clear_faults();
-        assert_eq!(browser.fetch(API).await.status, 202, "{fault:?}");
+        assert_eq!(in_time(&mut browser).await.status, 202, "{fault:?}");
         gate.advance(1_000);
-        assert_eq!(browser.fetch(API).await.status, 202, "{fault:?}");
+        assert_eq!(in_time(&mut browser).await.status, 202, "{fault:?}");
         assert_eq!(gate.control().stats().reuses, 0, "{fault:?}");
     }
 }
@@ -53,7 +58,7 @@ async fn an_outage_with_a_dead_token_is_a_503_until_it_is_over() {
         let session = browser.jar.clone();
         gate.advance(1_200);
         gate.control().set_fault(Place::Token, fault.clone(), None);
-        let refused = browser.fetch(API).await;
+        let refused = in_time(&mut browser).await;
         assert_eq!(
             (refused.status, refused.code().as_str()),
             (503, "SG-3001"),
@@ -83,7 +88,7 @@ async fn an_outage_with_a_dead_token_is_a_503_until_it_is_over() {
         gate.control().clear_faults();
         gate.advance(seconds.max(4));
         assert_eq!(
-            browser.fetch(API).await.status,
+            in_time(&mut browser).await.status,
             202,
             "{fault:?}: and it works again"
         );
@@ -97,10 +102,10 @@ async fn a_refused_client_secret_signs_nobody_out() {
     gate.advance(1_200);
     gate.control()
         .set_fault(Place::Token, Fault::InvalidClient, None);
-    assert_eq!(browser.fetch(API).await.code(), "SG-3001");
+    assert_eq!(in_time(&mut browser).await.code(), "SG-3001");
     gate.control().clear_faults();
     gate.advance(2);
-    assert_eq!(browser.fetch(API).await.status, 202);
+    assert_eq!(in_time(&mut browser).await.status, 202);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,8 +125,130 @@ async fn a_provider_that_is_down_is_not_asked_by_every_request() {
     );
 }
 
-/// What may go wrong without anybody's fault.
-fn outages() -> [Fault; 8] {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_does_not_answer_is_waited_for_six_seconds_at_most() {
+    for fault in [Fault::Hang, Fault::Slow { ms: 60_000 }] {
+        let gate = Gate::start().await;
+        let mut browser = gate.signed_in("ada").await;
+        let before = browser.jar.clone();
+        gate.advance(1_000);
+        gate.control().set_fault(Place::Token, fault.clone(), None);
+        // The token lives: the renewal by the way holds nobody up for long.
+        for _ in 0..3 {
+            assert_eq!(in_time(&mut browser).await.status, 202, "{fault:?}");
+        }
+        gate.advance(200);
+        let refused = in_time(&mut browser).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (503, "SG-3001"),
+            "{fault:?}"
+        );
+        assert!(!refused.header("retry-after").is_empty(), "{fault:?}");
+        gate.advance(2);
+        assert_eq!(in_time(&mut browser).await.status, 503, "{fault:?}");
+        assert_eq!(
+            browser.jar.keys().collect::<Vec<_>>(),
+            before.keys().collect::<Vec<_>>(),
+            "{fault:?}: nobody is signed out"
+        );
+        gate.control().clear_faults();
+        gate.advance(4);
+        assert_eq!(in_time(&mut browser).await.status, 202, "{fault:?}");
+        assert_eq!(gate.control().stats().reuses, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_is_slow_is_waited_for() {
+    let gate = Gate::start().await;
+    let mut browser = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    gate.control()
+        .set_fault(Place::Token, Fault::Slow { ms: 2_000 }, Some(1));
+    assert_eq!(in_time(&mut browser).await.status, 202);
+    let stats = gate.control().stats();
+    assert_eq!((stats.refreshes, stats.reuses), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minute_without_the_provider_costs_few_calls_and_nobody_their_session() {
+    const SESSIONS: usize = 100;
+    for fault in [
+        Fault::InternalError,
+        Fault::TooManyRequests {
+            retry_after: Some(30),
+        },
+    ] {
+        let gate = Gate::start().await;
+        let mut browsers = Vec::new();
+        for _ in 0..SESSIONS {
+            browsers.push(gate.signed_in("ada").await);
+        }
+        gate.advance(1_200);
+        gate.control().set_fault(Place::Token, fault.clone(), None);
+        let before = gate.control().stats().token_calls;
+        // A quarter of them asks, twice a second.
+        for half in 0..120 {
+            let mut crowd = JoinSet::new();
+            for (number, browser) in browsers.iter().enumerate().skip(half % 4).step_by(4) {
+                let mut browser = browser.clone();
+                crowd.spawn(async move {
+                    let answer = in_time(&mut browser).await;
+                    (number, browser, answer)
+                });
+            }
+            for (number, browser, answer) in crowd.join_all().await {
+                assert_eq!(
+                    (answer.status, answer.code().as_str()),
+                    (503, "SG-3001"),
+                    "{fault:?}: {answer:?}"
+                );
+                assert_eq!(browser.jar, browsers[number].jar, "nobody is signed out");
+            }
+            gate.clock.advance(Duration::from_millis(500));
+        }
+        let calls = gate.control().stats().token_calls - before;
+        assert!(
+            (10..=120).contains(&calls),
+            "{fault:?}: {calls} calls in a minute"
+        );
+        gate.control().clear_faults();
+        let mut waiting: Vec<usize> = (0..SESSIONS).collect();
+        for _ in 0..5 {
+            gate.advance(1);
+            let mut crowd = JoinSet::new();
+            for number in waiting.drain(..) {
+                let mut browser = browsers[number].clone();
+                crowd.spawn(async move { (number, in_time(&mut browser).await.status) });
+            }
+            for (number, status) in crowd.join_all().await {
+                match status {
+                    202 => {}
+                    503 => waiting.push(number),
+                    other => panic!("{fault:?}: {other}"),
+                }
+            }
+        }
+        assert_eq!(
+            waiting.len(),
+            0,
+            "{fault:?}: all are back five seconds after"
+        );
+        let stats = gate.control().stats();
+        assert_eq!((stats.refreshes, stats.reuses), (100, 0), "{fault:?}");
+    }
+}
+
+/// A request that has to be answered within six seconds.
+async fn in_time(browser: &mut Browser) -> Answer {
+    tokio::time::timeout(Duration::from_secs(6), browser.fetch(API))
+        .await
+        .expect("an answer within six seconds")
+}
+
+/// What may go wrong without anybody's fault, and is told at once.
+fn outages() -> [Fault; 11] {
     [
         Fault::InternalError,
         Fault::Unavailable,
@@ -132,6 +259,9 @@ fn outages() -> [Fault; 8] {
         Fault::TooManyRequests { retry_after: None },
         Fault::Reset,
         Fault::Garbage,
+        Fault::Html,
+        Fault::Huge,
+        Fault::WrongTypes,
         Fault::Redirect,
     ]
 }

@@ -204,11 +204,6 @@ async fn chunks_that_make_no_whole_are_no_session_and_are_cleared() {
             format!("sidegate={one}{two}; sidegate.1={one}; sidegate.2={two}"),
             3,
         ),
-        (
-            "the whole twice",
-            format!("sidegate={one}{two}; sidegate={one}{two}"),
-            1,
-        ),
     ] {
         let fields = [("cookie", cookie.as_str())];
         let answer = gate
@@ -217,7 +212,10 @@ async fn chunks_that_make_no_whole_are_no_session_and_are_cleared() {
             .await;
         assert_eq!(answer.status, 401, "{case}");
         let lines = answer.set_cookies();
-        assert_eq!(lines.len(), cleared, "{case}: {lines:?}");
+        let at_root = lines.iter().filter(|line| line.contains("Path=/;"));
+        assert_eq!(at_root.count(), cleared, "{case}: {lines:?}");
+        // On plain http the same names may lie at `/echo`, `/echo/` and `/echo/x` too.
+        assert_eq!(lines.len(), 4 * cleared, "{case}: {lines:?}");
         assert!(
             lines.iter().all(|line| line.contains("Max-Age=0")),
             "{case}: {lines:?}"

@@ -56,6 +56,22 @@ async fn statuses_at_rest_and_userinfo() {
 }
 
 #[tokio::test]
+async fn dead_tokens_are_counted_when_they_arrive() {
+    let rig = Rig::start(Settings::default()).await;
+    let (control, ada) = (rig.sandbox.control(), rig.sign_in("ada").await);
+    let path = "/platform/v1/tokenContext";
+    assert_eq!(answer(rig.get(path, &ada)).await.0, 202);
+    assert_eq!(control.stats().dead_tokens, 0);
+    rig.clock.advance(Duration::from_secs(1_079));
+    assert_eq!(answer(rig.get(path, &ada)).await.0, 401);
+    let made_up = json!({ "access_token": "made-up" });
+    assert_eq!(answer(rig.get(path, &made_up)).await.0, 401);
+    assert_eq!(control.stats().dead_tokens, 2);
+    control.reset();
+    assert_eq!(control.stats().dead_tokens, 0);
+}
+
+#[tokio::test]
 async fn connections_are_reset() {
     let rig = Rig::start(Settings::default()).await;
     let (control, ada) = (rig.sandbox.control(), rig.sign_in("ada").await);

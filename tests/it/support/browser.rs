@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 #[derive(Clone, Debug)]
 pub struct Browser {
     site: SocketAddr,
-    /// Where its connections go: another replica's address, if the site has several.
-    door: SocketAddr,
+    /// Where its requests go: the site, or another gateway of the same site.
+    pub through: SocketAddr,
     /// Cookies by name.
     pub jar: BTreeMap<String, String>,
 }
@@ -73,7 +73,7 @@ impl Browser {
     pub fn new(site: SocketAddr) -> Self {
         Self {
             site,
-            door: site,
+            through: site,
             jar: BTreeMap::new(),
         }
     }
@@ -86,7 +86,7 @@ impl Browser {
     /// The same browser, whose next requests reach the replica at `door`.
     pub fn through(&self, door: SocketAddr) -> Self {
         Self {
-            door,
+            through: door,
             ..self.clone()
         }
     }
@@ -117,7 +117,7 @@ impl Browser {
         let mut fields = SCRIPT.to_vec();
         fields.push(("cookie", &cookies));
         let request = request(self.site, Method::GET, path, &fields, Bytes::new());
-        exchange(self.door, request).await
+        exchange(self.through, request).await
     }
 
     /// A `fetch` with a body.
@@ -143,7 +143,7 @@ impl Browser {
             let cookie = HeaderValue::try_from(pairs.join("; ")).expect("a field");
             request.headers_mut().append("cookie", cookie);
         }
-        let answer = exchange(self.door, request).await;
+        let answer = exchange(self.through, request).await;
         for line in answer.set_cookies() {
             let (pair, attributes) = line.split_once(';').expect("attributes");
             let (name, value) = pair.split_once('=').expect("a pair");

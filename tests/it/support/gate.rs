@@ -35,8 +35,16 @@ pub struct Gate {
     /// The wire to the tenant, where the plan asked for one.
     pub tap: Option<Tap>,
     app: Option<App>,
+    /// The gateway's own.
+    shown: Arc<dyn Clock>,
     port: u16,
     text: String,
+}
+
+/// A second gateway of a site; it runs as long as this is kept.
+pub struct Twin {
+    pub address: SocketAddr,
+    _app: App,
 }
 
 /// What a test wants to be different.
@@ -67,7 +75,12 @@ pub struct Plan {
     pub edit: Option<Edit>,
     /// Whether browsers come by https; `tls` stands in `top` then.
     pub https: bool,
+    /// The gateway's clock, made from that of the others; `None` is the same.
+    pub clock: Option<MakeClock>,
 }
+
+/// Makes a clock from the one that shows the right time.
+pub type MakeClock = Box<dyn FnOnce(&Arc<ManualClock>) -> Arc<dyn Clock> + Send>;
 
 impl Default for Plan {
     fn default() -> Self {
@@ -85,6 +98,7 @@ impl Default for Plan {
             tapped: false,
             edit: None,
             https: false,
+            clock: None,
         }
     }
 }
@@ -116,6 +130,9 @@ impl Gate {
         let sandbox = Sandbox::start(plan.sandbox, Arc::clone(&shared), Arc::new(OsEntropy))
             .await
             .expect("the sandbox starts");
+        let shown = plan
+            .clock
+            .map_or_else(|| Arc::clone(&shared), |make| make(&clock));
         let tool = Tool::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .await
             .expect("the tool starts");
@@ -155,7 +172,7 @@ impl Gate {
                 plan.session,
                 plan.routes.replace("TOOL", &tool.origin().to_string()),
             );
-            if let Ok(app) = launch(&text, &key, &shared) {
+            if let Ok(app) = launch(&text, &key, &shown) {
                 return Self {
                     clock,
                     sandbox,
@@ -163,6 +180,7 @@ impl Gate {
                     key,
                     tap,
                     app: Some(app),
+                    shown,
                     port,
                     text,
                 };
@@ -177,10 +195,26 @@ impl Gate {
         tokio::task::spawn_blocking(move || app.stop(Duration::from_secs(5)))
             .await
             .expect("stops");
-        let shared: Arc<dyn Clock> = self.clock.clone();
         key.clone_into(&mut self.key);
-        let app = launch(&self.text, key, &shared).expect("its port is still free");
+        let app = launch(&self.text, key, &self.shown).expect("its port is still free");
         self.app = Some(app);
+    }
+
+    /// Another gateway of the same site, with the same key and a clock of its own.
+    pub fn twin(&self, clock: &Arc<ManualClock>) -> Twin {
+        let clock: Arc<dyn Clock> = clock.clone();
+        for _ in 0..20 {
+            let port = free_port();
+            let own = format!("listen: 127.0.0.1:{}\n", self.port);
+            let text = self
+                .text
+                .replace(&own, &format!("listen: 127.0.0.1:{port}\n"));
+            if let Ok(app) = launch(&text, &self.key, &clock) {
+                let address = app.public_address();
+                return Twin { address, _app: app };
+            }
+        }
+        panic!("no port is free");
     }
 
     /// The wire to the tenant.
