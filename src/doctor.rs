@@ -11,6 +11,7 @@ mod hosts;
 mod keys;
 mod public_url;
 mod reach;
+mod store;
 mod subject;
 mod token;
 
@@ -35,7 +36,7 @@ struct Step {
 }
 
 /// In the order in which one would look oneself: what does not need a network first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "configuration",
         look: |subject| Box::pin(async { configuration::look(subject) }),
@@ -47,6 +48,10 @@ const STEPS: [Step; 9] = [
     Step {
         name: "cookie size",
         look: |subject| Box::pin(async { cookies::look(subject) }),
+    },
+    Step {
+        name: "session store",
+        look: |subject| Box::pin(store::look(subject)),
     },
     Step {
         name: "public URL",

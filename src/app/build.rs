@@ -17,20 +17,25 @@ use super::reread::Rereader;
 use super::reread::RevocationFile;
 use crate::admin::Readiness;
 use crate::config::Config;
+use crate::config::NotBeforeFile;
+use crate::config::SecretSource;
 use crate::gateway::Arrivals;
 use crate::gateway::Gateway;
 use crate::gateway::Router;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
+use crate::oauth::Provider;
 use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::endpoint::TokenEndpoint;
 use crate::oauth::metered::Metered;
 use crate::session::CookieStore;
+use crate::session::NotBefore;
 use crate::session::Refresher;
 use crate::session::Revocations;
 use crate::session::shared::Shared;
 use crate::telemetry::metrics::Events;
+use crate::time::Clock;
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(
@@ -90,31 +95,22 @@ pub(super) fn gateway(
     if let Some(shared) = shared {
         shared.run(control);
     }
-    let mut groups: Vec<Box<dyn Group>> = vec![
-        Box::new(KeyFiles {
-            sources: config.key_sources,
-            store: Arc::clone(&store),
-        }),
-        Box::new(ClientSecretFiles {
-            sources: config.client_secret_sources,
-            provider: Arc::clone(&provider),
-        }),
-    ];
-    if let Some((file, list)) = config.not_before {
-        revocations.replace(list, ports.clock.now());
-        groups.push(Box::new(RevocationFile {
-            file,
-            revocations: Arc::clone(&revocations),
-            clock: Arc::clone(&ports.clock),
-        }));
-    }
-    let rereader = Rereader::new(groups, Arc::clone(&revocations), Arc::clone(&ports.clock));
+    let watched = Watched {
+        keys: config.key_sources,
+        client_secrets: config.client_secret_sources,
+        not_before: config.not_before,
+    };
+    let rereader = watched.rereader(&store, &provider, &revocations, &ports.clock);
     let router = Router::new(config.routes);
     let traffic = metrics::traffic(&site, &router);
     let mut registry = crate::telemetry::metrics::registry(ports.clock.now());
     events.register(&mut registry);
     registry.register_collector(Box::new(Arc::clone(&traffic)));
-    registry.register_collector(Box::new(metrics::State::new(&provider, &breaker)));
+    registry.register_collector(Box::new(metrics::State::new(
+        &provider,
+        &breaker,
+        store_state.clone(),
+    )));
     let gateway = Gateway {
         site,
         router,
@@ -136,6 +132,43 @@ pub(super) fn gateway(
         traffic,
     };
     Ok((gateway, rereader, readiness, registry, store_state))
+}
+
+/// The files that may change while the gateway runs.
+struct Watched {
+    keys: Vec<SecretSource>,
+    client_secrets: Vec<SecretSource>,
+    not_before: Option<(NotBeforeFile, NotBefore)>,
+}
+
+impl Watched {
+    fn rereader(
+        self,
+        store: &Arc<CookieStore>,
+        provider: &Arc<Provider>,
+        revocations: &Arc<Revocations>,
+        clock: &Arc<dyn Clock>,
+    ) -> Rereader {
+        let mut groups: Vec<Box<dyn Group>> = vec![
+            Box::new(KeyFiles {
+                sources: self.keys,
+                store: Arc::clone(store),
+            }),
+            Box::new(ClientSecretFiles {
+                sources: self.client_secrets,
+                provider: Arc::clone(provider),
+            }),
+        ];
+        if let Some((file, list)) = self.not_before {
+            revocations.replace(list, clock.now());
+            groups.push(Box::new(RevocationFile {
+                file,
+                revocations: Arc::clone(revocations),
+                clock: Arc::clone(clock),
+            }));
+        }
+        Rereader::new(groups, Arc::clone(revocations), Arc::clone(clock))
+    }
 }
 
 /// What requests share, what watches files, what probes and scrapes tell, and whether the store answers.

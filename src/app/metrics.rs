@@ -9,6 +9,7 @@ use prometheus_client::encoding::EncodeMetric as _;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
+use tokio::sync::watch;
 
 use crate::gateway::Router;
 use crate::gateway::Site;
@@ -26,16 +27,22 @@ pub(super) fn traffic(site: &Site, router: &Router) -> Arc<Traffic> {
     Arc::new(Traffic::new(site.prefix().as_str(), router.prefixes()))
 }
 
-/// The state of the provider's back channel.
+/// The state of what stands behind the gateway: the provider and the store.
 pub(super) struct State {
     provider: Arc<Provider>,
     breaker: Arc<dyn Rests>,
+    store: Option<watch::Receiver<bool>>,
 }
 
 impl State {
-    /// Watches `provider` and its `breaker`.
-    pub(super) fn new<B: Rests + 'static>(provider: &Arc<Provider>, breaker: &Arc<B>) -> Self {
+    /// Watches `provider` and its `breaker`, and the store if there is one.
+    pub(super) fn new<B: Rests + 'static>(
+        provider: &Arc<Provider>,
+        breaker: &Arc<B>,
+        store: Option<watch::Receiver<bool>>,
+    ) -> Self {
         Self {
+            store,
             provider: Arc::clone(provider),
             breaker: breaker.clone(),
         }
@@ -82,7 +89,17 @@ impl Collector for State {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(i64::from(self.breaker.rests())).encode(metric)
+        ConstGauge::new(i64::from(self.breaker.rests())).encode(metric)?;
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let metric = encoder.encode_descriptor(
+            "session_store_up",
+            "Whether the store that replicas share answers.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(*store.borrow())).encode(metric)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod ended;
 pub mod error;
 pub mod lease;
 pub mod link;
+pub mod probe;
 pub mod records;
 pub mod results;
 pub mod settings;

@@ -40,6 +40,7 @@ async fn a_gateway_in_good_health() {
             ("configuration", Status::Warning),
             ("session keys", Status::Ok),
             ("cookie size", Status::Ok),
+            ("session store", Status::Ok),
             ("public URL", Status::Ok),
             ("clock", Status::Ok),
             ("authorize endpoint", Status::Ok),
@@ -131,7 +132,7 @@ async fn a_provider_that_never_answers_is_not_waited_for() {
         );
     }
     assert_eq!(one(&found, "authorize endpoint").status, Status::Ok);
-    assert_eq!(found.len(), 9, "{found:#?}");
+    assert_eq!(found.len(), 10, "{found:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -495,7 +496,7 @@ async fn machines_get_one_document_and_pipes_plain_text() {
     assert_eq!(exit, 0, "{text}");
     let document: Value = serde_json::from_str(&text).expect("one document");
     let steps = document["steps"].as_array().expect("a list");
-    assert_eq!(steps.len(), 9);
+    assert_eq!(steps.len(), 10);
     for step in steps {
         let keys: Vec<_> = step.as_object().expect("an object").keys().collect();
         let known = ["advice", "code", "detail", "name", "status"];
@@ -510,7 +511,7 @@ async fn machines_get_one_document_and_pipes_plain_text() {
     }
     let (_, plain) = patient.program(false).await;
     assert!(!plain.contains(['\x1b', '\r']), "{plain:?}");
-    assert!(plain.ends_with("8 ok, 1 warning, 0 failed.\n"), "{plain}");
+    assert!(plain.ends_with("9 ok, 1 warning, 0 failed.\n"), "{plain}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use sidegate::app::App;
+use sidegate::doctor::Status;
 use tokio::net::TcpListener;
 
 use crate::support::Browser;
 use crate::support::Gate;
+use crate::support::Patient;
 use crate::support::Plan;
 use crate::support::Redis;
 
@@ -38,6 +40,15 @@ async fn readiness(gate: &Gate) -> (u16, String) {
     let mut admin = Browser::new(gate.app().admin_address());
     let answer = admin.fetch("/readyz").await;
     (answer.status, answer.text())
+}
+
+/// What the metric says.
+async fn up(gate: &Gate) -> String {
+    let mut admin = Browser::new(gate.app().admin_address());
+    let scrape = admin.fetch("/metrics").await.text();
+    let mut lines = scrape.lines();
+    let value = lines.find_map(|line| line.strip_prefix("sidegate_session_store_up "));
+    value.expect("it is told").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,8 +150,10 @@ async fn while_the_store_is_away_sessions_wait_and_then_they_are_all_back() {
     assert_eq!(readiness(&gate).await.0, 200);
     let mut unfinished = gate.browser();
     let callback = unfinished.authorize("/page", "ada").await;
+    assert_eq!(up(&gate).await, "1");
     redis.stop().await;
     store_is(gate.app(), false).await;
+    assert_eq!(up(&gate).await, "0");
     let (status, reasons) = readiness(&gate).await;
     assert_eq!(status, 503);
     assert!(reasons.contains("session_store"), "{reasons}");
@@ -413,4 +426,62 @@ async fn a_ticket_moves_on_to_the_new_key() {
         "SG-2001",
         "the old key is gone"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_tries_all_that_is_asked_of_the_store() {
+    let user =
+        "user few on >pw ~sidegate:* -@all +ping +get +set +del +eval +getrange +pexpire +xadd";
+    let arguments = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
+    let redis = Redis::prepared(&arguments, |directory| {
+        let file = directory.path().join("redis.conf");
+        std::fs::write(file, format!("{user}\n")).expect("our own file");
+    })
+    .await;
+    let Some(mut redis) = redis else { return };
+    let gate = gate(&redis).await;
+    let url = redis.url();
+    let few = url.replace("redis://", "redis://few:pw@");
+    let wrong = url.replace("redis://", "redis://few:no@");
+    let mut client = redis.client().await;
+    let mut config = async |name: &str, value: &str| {
+        let set = redis::cmd("CONFIG")
+            .arg("SET")
+            .arg(name)
+            .arg(value)
+            .to_owned();
+        let _: () = set.query_async(&mut client).await.expect("set");
+    };
+    assert_store(&gate, &url, Status::Warning, "drops sessions").await;
+    config("maxmemory-policy", "noeviction").await;
+    assert_store(&gate, &url, Status::Ok, "does all").await;
+    config("appendonly", "no").await;
+    assert_store(&gate, &url, Status::Warning, "a crash").await;
+    assert_store(&gate, &few, Status::Failed, "XRANGE: ").await;
+    assert_store(&gate, &wrong, Status::Failed, "connect: ").await;
+    redis.stop().await;
+    assert_store(&gate, &url, Status::Failed, "connect: ").await;
+}
+
+async fn assert_store(gate: &Gate, url: &str, status: Status, says: &str) {
+    let patient = Patient::of(gate);
+    let lines: Vec<_> = patient.text.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with("store:"))
+        .expect("a store");
+    let mut lines: Vec<_> = lines.into_iter().map(str::to_owned).collect();
+    lines[at] = format!("  store: {{ redis: {{ url: \"{url}\" }} }}");
+    let patient = Patient {
+        text: lines.join("\n"),
+        ..patient
+    };
+    let found = patient.examine().await;
+    let store = found
+        .iter()
+        .find(|finding| finding.name == "session store")
+        .expect("looked at");
+    assert_eq!(store.status, status, "{store:?}");
+    assert!(store.detail.contains(says), "{store:?}");
+    assert!(!format!("{store:?}").contains("pw@"), "{store:?}");
 }

@@ -55,6 +55,17 @@ impl Link {
         }
     }
 
+    /// A link that is up and that nobody keeps up.
+    pub(super) async fn connected(
+        settings: RedisSettings,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StoreError> {
+        let this = Self::new(settings, entropy);
+        let connection = this.connect().await?;
+        this.connection.store(Some(Arc::new(connection)));
+        Ok(this)
+    }
+
     /// Whether the store answers.
     pub fn is_up(&self) -> bool {
         *self.up.borrow()
