@@ -28,6 +28,9 @@ use crate::oauth::endpoint::ClientError;
 use crate::oauth::provider::Client;
 use crate::time::Clock;
 use crate::time::SteadyClock;
+use crate::upstream::Resolve;
+use crate::upstream::SystemResolver;
+use crate::upstream::UpstreamTlsError;
 use reread::Rereader;
 
 /// What an app takes from its surroundings, so that tests can give it something else.
@@ -37,6 +40,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The addresses of upstreams' names.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for Ports {
@@ -44,6 +49,7 @@ impl Default for Ports {
         Self {
             clock: Arc::new(SteadyClock::start()),
             entropy: Arc::new(OsEntropy),
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -84,7 +90,10 @@ impl App {
         let tasks = TaskTracker::new();
         let (phase, phases) = watch::channel(Phase::Serving);
         let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
-        let (timeouts, log) = (config.timeouts, config.log);
+        let log = config.log;
+        let mut config = config;
+        let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
+        upstreams.watch(control.handle());
         let (gateway, rereader) = build::gateway(config, ports, control.handle(), &tasks)?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
@@ -96,7 +105,7 @@ impl App {
                 listener: public.try_clone()?,
                 gateway: Arc::clone(&gateway),
                 tls: tls.clone(),
-                timeouts,
+                upstreams: Arc::clone(&upstreams),
                 log,
                 phases: phases.clone(),
             };
@@ -204,6 +213,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The files for TLS to upstreams cannot be used.
+    #[error(transparent)]
+    UpstreamTls(#[from] UpstreamTlsError),
     /// The provider's client cannot be made.
     #[error(transparent)]
     Provider(#[from] ClientError),

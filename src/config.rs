@@ -43,6 +43,7 @@ use crate::session::NotBefore;
 use crate::session::Policy;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
+use crate::upstream::settings::PoolLimits;
 use findings::Findings;
 use place::KeyPath;
 use place::Location;
@@ -83,6 +84,8 @@ pub struct Config {
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// Which path goes where.
     pub routes: Vec<Route>,
+    /// How many connections upstreams get.
+    pub pool: PoolLimits,
     /// How long to wait for upstreams.
     pub timeouts: Timeouts,
     /// What to log.

@@ -84,6 +84,12 @@ pub enum Fault {
     UpstreamBroken,
     /// The session knows no base URL for this kind of route.
     NoInstanceUrl,
+    /// A tenant's host leads to an address that is not public.
+    UpstreamNotPublic,
+    /// No address of the destination works; none is tried at the moment.
+    UpstreamDown,
+    /// All connections to the destination are in use.
+    UpstreamFull,
     // 5: the gateway itself
     /// A defect of ours.
     Internal,
@@ -101,7 +107,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -139,6 +145,9 @@ impl Fault {
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
         Self::NoInstanceUrl,
+        Self::UpstreamNotPublic,
+        Self::UpstreamDown,
+        Self::UpstreamFull,
         Self::Internal,
         Self::Overloaded,
     ];
@@ -387,6 +396,24 @@ impl Fault {
                 StatusCode::BAD_GATEWAY,
                 "Your tenant's address for this API is not known",
                 "Sign out and in again; if it stays, Marketing Cloud's token answer lacks the instance URL.",
+            ),
+            Self::UpstreamNotPublic => (
+                "SG-4005",
+                StatusCode::BAD_GATEWAY,
+                "Your tenant's address leads somewhere it must not",
+                "Whoever runs this tool: look at how the host resolves; if a private address is meant, name the host itself in `marketing_cloud.instance_hosts`.",
+            ),
+            Self::UpstreamDown => (
+                "SG-4006",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service behind the gateway does not work at the moment",
+                "Try again in a few seconds. Whoever runs this tool: the log says which address failed and why.",
+            ),
+            Self::UpstreamFull => (
+                "SG-4007",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service behind the gateway has too much to do",
+                "Try again in a few seconds. Whoever runs this tool: the service is slow, or `upstream.max_connections` is too small.",
             ),
             Self::Internal => (
                 "SG-5001",

@@ -15,6 +15,7 @@ use super::reread::RevocationFile;
 use crate::config::Config;
 use crate::gateway::Arrivals;
 use crate::gateway::Gateway;
+use crate::gateway::Route;
 use crate::gateway::Router;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
@@ -24,6 +25,21 @@ use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
+use crate::upstream::Upstreams;
+use crate::upstream::settings::number;
+
+/// Gives the routes' upstreams their slots and reads the files of their TLS.
+pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams, StartError> {
+    let tools = config.routes.iter_mut().filter_map(Route::tool_mut);
+    let list = number(tools.collect());
+    let resolver = Arc::clone(&ports.resolver);
+    Ok(Upstreams::new(
+        &list,
+        config.pool,
+        config.timeouts,
+        resolver,
+    )?)
+}
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(

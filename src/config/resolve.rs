@@ -6,6 +6,7 @@ mod marketing_cloud;
 mod routes;
 mod secret;
 mod session;
+mod upstream;
 mod values;
 
 use std::fmt::Display;
@@ -53,7 +54,9 @@ impl Resolver<'_> {
         );
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let (session, keys, not_before) = self.session(raw.session);
-        let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
+        let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
+        let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
+        let pool = self.pool(raw.upstream);
         let timeouts = self.timeouts(raw.timeouts);
         let log = self.log(raw.log);
         let (keys, key_sources) = keys?;
@@ -73,6 +76,7 @@ impl Resolver<'_> {
             session,
             not_before,
             routes,
+            pool,
             timeouts,
             log,
         })

@@ -24,7 +24,8 @@ pub fn client_config() -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn roots() -> RootCertStore {
+/// The system's roots, or Mozilla's where the system has none.
+pub fn roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     let (added, ignored) = roots.add_parsable_certificates(native.certs);

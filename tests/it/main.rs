@@ -11,6 +11,7 @@
 
 mod answer_headers;
 mod answers;
+mod balance;
 mod callback;
 mod commands;
 mod drain;
@@ -22,6 +23,7 @@ mod fragment;
 mod headers;
 mod leaks;
 mod loops;
+mod names;
 mod outage;
 mod pipelining;
 mod race;
@@ -39,4 +41,5 @@ mod streaming;
 mod support;
 mod tls;
 mod upstream_faults;
+mod upstream_protocols;
 mod websocket;

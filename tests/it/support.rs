@@ -7,6 +7,7 @@ pub mod line;
 pub mod process;
 pub mod puppet;
 pub mod raw;
+pub mod server;
 pub mod tap;
 pub mod wire;
 

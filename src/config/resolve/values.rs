@@ -32,6 +32,25 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, &'static str> {
         .ok_or("must be a whole number from 1 to 1024")
 }
 
+/// How many connections an upstream gets.
+pub(super) fn connections(text: &str) -> Result<usize, &'static str> {
+    let number = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    number
+        .filter(|number| (1..=MAX_CONNECTIONS).contains(number))
+        .ok_or("must be a whole number from 1 to 65535")
+}
+
+/// The target of a request of our own: a path, with or without a query.
+pub(super) fn target(text: &str) -> Result<String, &'static str> {
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    let target = text.starts_with('/') && text.parse::<http::uri::PathAndQuery>().is_ok();
+    if plain && target {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a path such as /healthz")
+    }
+}
+
 pub(super) fn business_unit(text: &str) -> Result<BusinessUnit, &'static str> {
     whole_number(text)
         .and_then(NonZeroU64::new)
@@ -74,6 +93,7 @@ pub(super) fn deadline(text: &str) -> Result<Duration, &'static str> {
 }
 
 const MAX_WORKERS: usize = 1024;
+const MAX_CONNECTIONS: usize = 65_535;
 const LONGEST_DEADLINE: Duration = Duration::from_hours(24);
 
 fn duration(text: &str) -> Option<Duration> {

@@ -20,6 +20,8 @@ use sidegate::sandbox::Tool;
 use sidegate::time::Clock;
 use sidegate::time::ManualClock;
 use sidegate::time::UnixTime;
+use sidegate::upstream::Resolve;
+use sidegate::upstream::SystemResolver;
 
 use super::browser::Browser;
 use super::browser::split_url;
@@ -37,6 +39,7 @@ pub struct Gate {
     app: Option<App>,
     port: u16,
     text: String,
+    resolver: Arc<dyn Resolve>,
 }
 
 /// What a test wants to be different.
@@ -67,6 +70,8 @@ pub struct Plan {
     pub edit: Option<Edit>,
     /// Whether browsers come by https; `tls` stands in `top` then.
     pub https: bool,
+    /// Who knows the addresses of names.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for Plan {
@@ -85,6 +90,7 @@ impl Default for Plan {
             tapped: false,
             edit: None,
             https: false,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -155,7 +161,7 @@ impl Gate {
                 plan.session,
                 plan.routes.replace("TOOL", &tool.origin().to_string()),
             );
-            if let Ok(app) = launch(&text, &key, &shared) {
+            if let Ok(app) = launch(&text, &key, &shared, &plan.resolver) {
                 return Self {
                     clock,
                     sandbox,
@@ -165,6 +171,7 @@ impl Gate {
                     app: Some(app),
                     port,
                     text,
+                    resolver: plan.resolver,
                 };
             }
         }
@@ -179,7 +186,7 @@ impl Gate {
             .expect("stops");
         let shared: Arc<dyn Clock> = self.clock.clone();
         key.clone_into(&mut self.key);
-        let app = launch(&self.text, key, &shared).expect("its port is still free");
+        let app = launch(&self.text, key, &shared, &self.resolver).expect("its port is still free");
         self.app = Some(app);
     }
 
@@ -235,7 +242,12 @@ impl Gate {
     }
 }
 
-fn launch(text: &str, key: &str, clock: &Arc<dyn Clock>) -> Result<App, StartError> {
+fn launch(
+    text: &str,
+    key: &str,
+    clock: &Arc<dyn Clock>,
+    resolver: &Arc<dyn Resolve>,
+) -> Result<App, StartError> {
     let environment: Environment = [("KEY", key), ("SECRET", "sandbox-web-secret-do-not-use")]
         .into_iter()
         .collect();
@@ -246,6 +258,7 @@ fn launch(text: &str, key: &str, clock: &Arc<dyn Clock>) -> Result<App, StartErr
     let ports = Ports {
         clock: Arc::clone(clock),
         entropy: Arc::new(OsEntropy),
+        resolver: Arc::clone(resolver),
     };
     App::start(config, &ports)
 }
