@@ -33,7 +33,9 @@ pub use report::report;
 pub use secret_source::SecretSource;
 
 use crate::crypto::KeyRing;
+use crate::gateway::Rates;
 use crate::gateway::Route;
+use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
 use crate::http::Origin;
 use crate::net::settings::Tls;
@@ -86,6 +88,10 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// How many connections upstreams get.
     pub pool: PoolLimits,
+    /// How much of a tenant's API one person and one tenant get.
+    pub shares: Shares,
+    /// How often one address may sign in.
+    pub rates: Rates,
     /// How long to wait for upstreams.
     pub timeouts: Timeouts,
     /// What to log.

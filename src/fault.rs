@@ -27,6 +27,10 @@ pub enum Fault {
     RequestTimeout,
     /// An upgrade that is not a well-formed WebSocket handshake.
     BadUpgrade,
+    /// One person or tenant has too many requests under way.
+    TooManyAtOnce,
+    /// One address signs in too often.
+    RateLimited,
     // 2: signing in
     /// There is no session, or it ended.
     SignInRequired,
@@ -90,6 +94,8 @@ pub enum Fault {
     UpstreamDown,
     /// All connections to the destination are in use.
     UpstreamFull,
+    /// The tenant's API has asked this person to wait.
+    ApiThrottled,
     // 5: the gateway itself
     /// A defect of ours.
     Internal,
@@ -107,7 +113,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -118,6 +124,8 @@ impl Fault {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::BadUpgrade,
+        Self::TooManyAtOnce,
+        Self::RateLimited,
         Self::SignInRequired,
         Self::ForeignCallback,
         Self::MalformedCallback,
@@ -148,6 +156,7 @@ impl Fault {
         Self::UpstreamNotPublic,
         Self::UpstreamDown,
         Self::UpstreamFull,
+        Self::ApiThrottled,
         Self::Internal,
         Self::Overloaded,
     ];
@@ -234,6 +243,18 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "The upgrade is not a WebSocket handshake",
                 "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::TooManyAtOnce => (
+                "SG-1020",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests at once",
+                "Wait for some of your requests to end. Whoever runs this tool: `limits.per_user` and `limits.per_tenant` say how many may be under way.",
+            ),
+            Self::RateLimited => (
+                "SG-1021",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many sign-ins from your address",
+                "Wait a moment and try again. Whoever runs this tool: if many people share one address, raise `rate_limits`, or name the proxy in front in `trusted_proxies`.",
             ),
             Self::SignInRequired => (
                 "SG-2001",
@@ -414,6 +435,12 @@ impl Fault {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service behind the gateway has too much to do",
                 "Try again in a few seconds. Whoever runs this tool: the service is slow, or `upstream.max_connections` is too small.",
+            ),
+            Self::ApiThrottled => (
+                "SG-4008",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Marketing Cloud has asked you to wait",
+                "Try again after the seconds in Retry-After; the API answered an earlier request of yours with a limit.",
             ),
             Self::Internal => (
                 "SG-5001",

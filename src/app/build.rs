@@ -14,7 +14,9 @@ use super::reread::Rereader;
 use super::reread::RevocationFile;
 use crate::config::Config;
 use crate::gateway::Arrivals;
+use crate::gateway::Fairness;
 use crate::gateway::Gateway;
+use crate::gateway::Limiters;
 use crate::gateway::Route;
 use crate::gateway::Router;
 use crate::gateway::Site;
@@ -110,6 +112,8 @@ pub(super) fn gateway(
         arrivals: Arrivals::default(),
         revocations,
         used_states: UsedStates::default(),
+        fairness: Arc::new(Fairness::new(config.shares)),
+        limiters: Limiters::new(config.rates, &ports.clock),
         clock: Arc::clone(&ports.clock),
         entropy: Arc::clone(&ports.entropy),
         control: control.clone(),

@@ -22,6 +22,8 @@ pub(super) struct Raw {
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
     pub(super) upstream: RawUpstream,
     pub(super) upstream_tls: Option<RawUpstreamTls>,
+    pub(super) limits: RawLimits,
+    pub(super) rate_limits: RawRateLimits,
     pub(super) timeouts: RawTimeouts,
     pub(super) log: RawLog,
 }
@@ -117,6 +119,22 @@ pub(super) struct RawUpstreamTls {
     pub(super) certificate: Option<String>,
     #[serde(rename = "key_file")]
     pub(super) key: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    #[serde(rename = "per_user")]
+    pub(super) user: Option<String>,
+    #[serde(rename = "per_tenant")]
+    pub(super) tenant: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRateLimits {
+    pub(super) sign_in: Option<String>,
+    pub(super) callback: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

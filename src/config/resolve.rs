@@ -1,6 +1,7 @@
 //! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
+mod limits;
 mod listener;
 mod marketing_cloud;
 mod routes;
@@ -57,6 +58,8 @@ impl Resolver<'_> {
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
         let pool = self.pool(raw.upstream);
+        let shares = self.shares(raw.limits);
+        let rates = self.rates(raw.rate_limits);
         let timeouts = self.timeouts(raw.timeouts);
         let log = self.log(raw.log);
         let (keys, key_sources) = keys?;
@@ -77,6 +80,8 @@ impl Resolver<'_> {
             not_before,
             routes,
             pool,
+            shares,
+            rates,
             timeouts,
             log,
         })

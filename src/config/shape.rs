@@ -47,6 +47,8 @@ const TOP: &[Key] = &[
     key("routes", Shape::Sections(ROUTE)),
     key("upstream", Shape::Section(UPSTREAM)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
+    key("limits", Shape::Section(LIMITS)),
+    key("rate_limits", Shape::Section(RATE_LIMITS)),
     key("timeouts", Shape::Section(TIMEOUTS)),
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
@@ -98,6 +100,10 @@ const UPSTREAM: &[Key] = &[
 ];
 
 const UPSTREAM_TLS: &[Key] = &[text("ca_file"), text("certificate_file"), text("key_file")];
+
+const LIMITS: &[Key] = &[text("per_user"), text("per_tenant")];
+
+const RATE_LIMITS: &[Key] = &[text("sign_in"), text("callback")];
 
 const TIMEOUTS: &[Key] = &[
     text("upstream_connect"),

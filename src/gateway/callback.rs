@@ -12,6 +12,7 @@ use http::request::Parts;
 use super::Gateway;
 use super::loop_breaker;
 use super::pipeline::Lookup;
+use super::rates;
 use super::record::Record;
 use super::worker::Worker;
 use crate::crypto::secret::AuthorizationCode;
@@ -34,6 +35,9 @@ use crate::session::model::SessionId;
 impl Worker {
     /// `GET /oauth2/callback`.
     pub(super) async fn callback(&self, parts: &Parts, record: &mut Record) -> Reply {
+        if let Err(refusal) = self.gateway.limiters.callback(record.client()) {
+            return rates::refuse(&refusal, parts, record);
+        }
         let query = parts.uri.query().unwrap_or_default();
         let outcome = match Callback::parse(query) {
             Ok(Callback::Granted {

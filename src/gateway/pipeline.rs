@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use super::body::AnswerBody;
 use super::cross_site;
 use super::loop_breaker::MAX_FRUITLESS;
+use super::rates;
 use super::record::Record;
 use super::route::Access;
 use super::route::Route;
@@ -335,6 +336,9 @@ impl Worker {
         path: ReturnPath,
         record: &mut Record,
     ) -> Reply {
+        if let Err(refusal) = self.gateway.limiters.sign_in(record.client()) {
+            return rates::refuse(&refusal, parts, record);
+        }
         let attempts = self.fruitless_sign_ins(&parts.headers, record.client(), &path);
         if attempts < MAX_FRUITLESS {
             return self.start_sign_in(parts, path, attempts);

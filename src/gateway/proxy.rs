@@ -14,6 +14,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
+use super::fairness::Ticket;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
@@ -81,6 +82,14 @@ impl Worker {
         };
         // A tenant's API may refuse a token that looked good: then the body is needed again.
         let keep = route.to == Destination::Rest;
+        let ticket = match self.share(route, current.as_ref()) {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                return Err(self
+                    .upstream_failed(refusal, current.as_ref(), &parts.headers)
+                    .await);
+            }
+        };
         let body = if websocket {
             RequestBody::Empty
         } else {
@@ -114,7 +123,23 @@ impl Worker {
         } else {
             answer.map(AnswerBody::from)
         };
+        if let Some(ticket) = &ticket {
+            ticket.heed(answer.status(), answer.headers(), self.gateway.clock.now());
+        }
+        record.holds(ticket);
         Ok(self.reply(answer, parts, route, current.as_ref()).await)
+    }
+
+    /// The person's share of a tenant's API.
+    fn share(&self, route: &Route, current: Option<&Current>) -> Result<Option<Ticket>, Refusal> {
+        let Some(current) = current.filter(|_| route.to == Destination::Rest) else {
+            return Ok(None);
+        };
+        let (gateway, person) = (&self.gateway, &current.live.session.person);
+        gateway
+            .fairness
+            .admit(person, gateway.clock.now())
+            .map(Some)
     }
 
     /// An upstream that fails must not cost the browser the tokens that were renewed on the way.

@@ -22,6 +22,7 @@ mod forwarding;
 mod fragment;
 mod headers;
 mod leaks;
+mod limits;
 mod loops;
 mod names;
 mod outage;

@@ -61,6 +61,16 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "upstream: { max_connections: 65536 }",
         "SG-6004 upstream.max_connections",
     ),
+    ("limits: { per_user: 1, per_tenant: 1000000 }", ""),
+    (
+        "limits: { per_user: 0, per_tenant: 1000001 }",
+        "SG-6004 limits.per_user | SG-6004 limits.per_tenant",
+    ),
+    ("rate_limits: { sign_in: 10/1m, callback: off }", ""),
+    (
+        "rate_limits: { sign_in: 10, callback: on }",
+        "SG-6004 rate_limits.sign_in | SG-6004 rate_limits.callback",
+    ),
     ("upstream_tls: {}", ""),
     (
         "upstream_tls: { ca_file: /nowhere/a, certificate_file: /nowhere/b }",
