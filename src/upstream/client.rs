@@ -157,6 +157,7 @@ impl Client {
             }) => *request,
             Err(Lost {
                 error: UpstreamError::Exchange(error),
+                closed: true,
                 ..
             }) if !error.is_parse() => again().ok_or(UpstreamError::Exchange(error))?,
             Err(lost) => return Err(lost.error),
@@ -180,6 +181,7 @@ impl Client {
             return Err(Lost {
                 error: UpstreamError::Closed,
                 unsent: Some(Box::new(request)),
+                closed: true,
             });
         }
         let sent = Sent::of(request.body());
@@ -192,6 +194,7 @@ impl Client {
         let outcome = answered.map_err(|error| Lost {
             error,
             unsent: None,
+            closed: false,
         })?;
         let response = outcome.map_err(|mut error| {
             let unsent = error.take_message().map(Box::new);
@@ -207,6 +210,7 @@ impl Client {
                     UpstreamError::Exchange(error)
                 },
                 unsent,
+                closed: lease.is_closed(),
             }
         })?;
         lease.learn(&response);
@@ -221,6 +225,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 struct Lost {
     error: UpstreamError,
     unsent: Option<Box<Request<RequestBody>>>,
+    /// Whether the connection ended, and not just a stream on it.
+    closed: bool,
 }
 
 /// Waits for `answer` as long as the client's body moves, and `limit` after its last frame.

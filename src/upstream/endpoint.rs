@@ -23,6 +23,7 @@ use super::public::is_public;
 use super::settings::Address;
 use super::settings::Protocol;
 use super::stream::Stream;
+use super::stream::Wire;
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -126,7 +127,8 @@ impl Endpoint {
         let (host, tls) = match &self.place {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path.as_path()).await;
-                return stream.map(Stream::Unix).map_err(UpstreamError::Connect);
+                let wire = stream.map(Wire::Unix).map_err(UpstreamError::Connect)?;
+                return Ok(wire.into());
             }
             Place::Nameless => {
                 let error = io::Error::other("no certificate can hold the name");
@@ -137,12 +139,11 @@ impl Endpoint {
         let tcp = host.connect().await?;
         tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
         let Some((tls, name)) = tls else {
-            return Ok(Stream::Plain(tcp));
+            return Ok(Wire::Plain(tcp).into());
         };
         let stream = tls.connect(name.clone(), tcp).await;
-        stream
-            .map(|stream| Stream::Tls(Box::new(stream)))
-            .map_err(UpstreamError::Connect)
+        let stream = stream.map_err(UpstreamError::Connect)?;
+        Ok(Wire::Tls(Box::new(stream)).into())
     }
 }
 

@@ -65,6 +65,14 @@ impl Lease {
         self.slot.0.endpoint.protocol == Protocol::Http2
     }
 
+    /// Whether no other request can be sent. After a failure a connection of its own never takes one.
+    pub(super) fn is_closed(&self) -> bool {
+        match &self.line {
+            Line::Own(_) => true,
+            Line::Shared(connection, _) => connection.is_closed(),
+        }
+    }
+
     /// Whether a request can be sent at once.
     pub(super) fn is_ready(&self) -> bool {
         match &self.line {

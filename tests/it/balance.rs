@@ -203,6 +203,40 @@ async fn a_connection_is_let_go_before_the_upstream_does() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_break_off_cost_an_upstream_nothing_and_failures_after_connecting_do_not_eject()
+ {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let puppet = Puppet::playing(move |_, mut line| {
+        let arrived = arrived.clone();
+        async move {
+            let head = line.wire.head().await.unwrap_or_default();
+            if head.starts_with("GET /good ") {
+                line.say(OK).await;
+            } else if head.starts_with("POST ") {
+                arrived.send(()).expect("somebody waits");
+                line.wire.rest().await;
+            }
+        }
+    })
+    .await;
+    let gate = before(&[puppet.origin()], "", "").await;
+    for _ in 0..10 {
+        let mut wire = Wire::connect(gate.address()).await;
+        wire.send(format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\nhalf",
+            gate.address()
+        ))
+        .await;
+        arrivals.recv().await.expect("a request");
+        drop(wire);
+    }
+    for _ in 0..10 {
+        assert_eq!(gate.browser().fetch("/bad").await.code(), "SG-4003");
+    }
+    assert_eq!(gate.browser().fetch("/good").await.text(), "ok");
+}
+
 /// A puppet whose health a test decides.
 struct Patient {
     puppet: Puppet,
