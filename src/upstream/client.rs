@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -147,7 +148,7 @@ impl Client {
         let (is_new, member) = (lease.is_new, lease.member());
         let request = match self.exchange(lease, request).await {
             Ok(response) => return Ok(response),
-            Err(lost) if is_new => return Err(lost.error),
+            Err(lost) if is_new && lost.loss != Loss::Refused => return Err(lost.error),
             // A kept connection may have been closed at the very moment we wrote to it. A request
             // that was never sent goes out again; one that was only if that does no harm, and on a
             // connection that cannot be stale.
@@ -157,7 +158,7 @@ impl Client {
             }) => *request,
             Err(Lost {
                 error: UpstreamError::Exchange(error),
-                closed: true,
+                loss: Loss::Connection | Loss::Refused,
                 ..
             }) if !error.is_parse() => again().ok_or(UpstreamError::Exchange(error))?,
             Err(lost) => return Err(lost.error),
@@ -181,7 +182,7 @@ impl Client {
             return Err(Lost {
                 error: UpstreamError::Closed,
                 unsent: Some(Box::new(request)),
-                closed: true,
+                loss: Loss::Connection,
             });
         }
         let sent = Sent::of(request.body());
@@ -194,7 +195,7 @@ impl Client {
         let outcome = answered.map_err(|error| Lost {
             error,
             unsent: None,
-            closed: false,
+            loss: Loss::Exchange,
         })?;
         let response = outcome.map_err(|mut error| {
             let unsent = error.take_message().map(Box::new);
@@ -203,6 +204,13 @@ impl Client {
             }
             let broken = transit.is_some_and(|transit| transit.is_broken());
             let error = error.into_error();
+            let loss = if is_refused(&error) {
+                Loss::Refused
+            } else if lease.is_closed() {
+                Loss::Connection
+            } else {
+                Loss::Exchange
+            };
             Lost {
                 error: if broken {
                     UpstreamError::ClientBody
@@ -210,7 +218,7 @@ impl Client {
                     UpstreamError::Exchange(error)
                 },
                 unsent,
-                closed: lease.is_closed(),
+                loss,
             }
         })?;
         lease.learn(&response);
@@ -225,8 +233,29 @@ const SETTLE: Duration = Duration::from_millis(50);
 struct Lost {
     error: UpstreamError,
     unsent: Option<Box<Request<RequestBody>>>,
-    /// Whether the connection ended, and not just a stream on it.
-    closed: bool,
+    loss: Loss,
+}
+
+/// What was lost with an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// Nothing else.
+    Exchange,
+    /// Its connection.
+    Connection,
+    /// Not even that: the upstream says that it has not looked at the request.
+    Refused,
+}
+
+/// A stream beyond what the upstream takes, or behind its `GOAWAY` (RFC 9113 §8.7).
+fn is_refused(error: &hyper::Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+            || (cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR))
+    })
 }
 
 /// Waits for `answer` as long as the client's body moves, and `limit` after its last frame.

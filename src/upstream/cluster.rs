@@ -79,7 +79,7 @@ impl Cluster {
             };
             match choice.member.lease(connector, false).await {
                 Ok(lease) => {
-                    if lease.is_new {
+                    if lease.is_new || choice.probe {
                         choice.member.vitals.connected();
                     }
                     return Ok(lease);
@@ -150,14 +150,37 @@ impl Cluster {
                 }
             }
         }
-        let probe = false;
+        if let Some((index, member)) = best {
+            let probe = false;
+            return Ok(Choice {
+                index,
+                member,
+                probe,
+            });
+        }
         let retry_after = soonest.unwrap_or(Duration::from_secs(1));
-        best.map(|(index, member)| Choice {
+        self.in_need(tried, first)
+            .ok_or(UpstreamError::Down { retry_after })
+    }
+
+    /// Where nothing works, one that was left out for long may be the first to come back.
+    fn in_need(&self, tried: Tried, first: usize) -> Option<Choice<'_>> {
+        let count = self.members.len();
+        let rested = |index: &usize| {
+            let member = self.members.get(*index).filter(|_| !tried.has(*index));
+            member.is_some_and(|member| {
+                member.endpoint.reported_down().is_none() && member.vitals.may_be_tried()
+            })
+        };
+        let index = (first..count).chain(0..first).find(rested)?;
+        let member = self.members.get(index)?;
+        member.vitals.probe();
+        let probe = true;
+        Some(Choice {
             index,
             member,
             probe,
         })
-        .ok_or(UpstreamError::Down { retry_after })
     }
 
     /// Two at random, and of both the one with fewer requests under way.
@@ -281,8 +304,12 @@ mod tests {
             tokio::time::advance(wait).await;
             let probe = cluster.choose(Tried::default(), &dice).expect("a probe");
             assert!(probe.probe && probe.index == 0);
-            assert!(chosen(&cluster, &dice).is_err(), "one at a time");
-            drop(probe);
+            let others: Vec<_> = (1..count)
+                .map(|_| cluster.choose(Tried::default(), &dice).expect("in need"))
+                .collect();
+            assert!(others.iter().all(|other| other.probe && other.index != 0));
+            assert!(chosen(&cluster, &dice).is_err(), "one at a time each");
+            drop((probe, others));
             assert_eq!(
                 chosen(&cluster, &dice),
                 Ok(0),

@@ -45,6 +45,8 @@ impl Connector {
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(Some(PING))
+            // Until the upstream has said how many streams it takes.
+            .initial_max_send_streams(1)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)

@@ -136,7 +136,7 @@ impl Member {
         self.pending.get() == 0
             && self.idle.borrow().is_empty()
             && self.shared.borrow().is_none()
-            && self.vitals.standing() == Standing::Up
+            && !matches!(self.vitals.standing(), Standing::Down(_))
     }
 
     /// How many connections are kept.

@@ -93,3 +93,35 @@ fn failure(path: &Path, error: io::Error) -> UpstreamTlsError {
         error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_configured_is_the_default() {
+        let default = crypto::tls::client_config();
+        let same = config(&TlsFiles::default(), Protocol::Http1, &default).expect("good");
+        assert!(Arc::ptr_eq(&same, &default));
+        let h2 = config(&TlsFiles::default(), Protocol::Http2, &default).expect("good");
+        assert_eq!(h2.alpn_protocols, [&b"h2"[..], b"http/1.1"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_good_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let default = crypto::tls::client_config();
+        let file = folder.path().join("ca.pem");
+        let files = TlsFiles {
+            authorities: Some(file.clone()),
+            identity: None,
+        };
+        for content in [None, Some(""), Some("no certificate")] {
+            if let Some(content) = content {
+                std::fs::write(&file, content).expect("written");
+            }
+            let error = config(&files, Protocol::Http1, &default).expect_err("no good");
+            assert!(error.to_string().contains("ca.pem"), "{content:?}: {error}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ pub(super) struct Vitals {
     failures: Cell<u32>,
     ejections: Cell<u32>,
     until: Cell<Option<Instant>>,
+    failed_at: Cell<Option<Instant>>,
     probing: Cell<bool>,
 }
 
@@ -52,6 +53,8 @@ impl Vitals {
     /// None did. The `last` address that works is never out for long: there is nothing to take in its
     /// place, and every try is a chance.
     pub(super) fn failed(&self, last: bool, dice: &Dice) -> Option<Duration> {
+        let now = Instant::now();
+        self.failed_at.set(Some(now));
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
         if failures < FAILURES {
@@ -64,8 +67,14 @@ impl Vitals {
             self.ejections.set((doublings + 1).min(MAX_DOUBLINGS));
             dice.jitter(FIRST_EJECTION * (1 << doublings))
         };
-        self.until.set(Some(Instant::now() + span));
+        self.until.set(Some(now + span));
         Some(span)
+    }
+
+    /// Whether it may be tried before its time, because no other address works either.
+    pub(super) fn may_be_tried(&self) -> bool {
+        let rested = |at: Instant| at.elapsed() >= SHORTEST;
+        !self.probing.get() && self.failed_at.get().is_none_or(rested)
     }
 
     /// A probe begins; it ends with the guard.
@@ -135,5 +144,18 @@ mod tests {
         assert_eq!(vitals.standing(), Standing::Down(PROBE_WAIT));
         vitals.probed();
         assert_eq!(vitals.standing(), Standing::Probe);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_need_an_address_is_tried_once_a_second() {
+        let (vitals, dice) = (Vitals::default(), Dice::new(1));
+        for _ in 0..3 {
+            vitals.failed(false, &dice);
+        }
+        assert!(!vitals.may_be_tried());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(matches!(vitals.standing(), Standing::Down(_)) && vitals.may_be_tried());
+        vitals.probe();
+        assert!(!vitals.may_be_tried());
     }
 }

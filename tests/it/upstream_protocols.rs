@@ -262,6 +262,66 @@ async fn trailers_pass_both_ways_and_only_on_such_routes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_call_pass_both_ways_one_by_one() {
+    let speech = Speech {
+        h2: true,
+        ..Speech::default()
+    };
+    let server = Server::start(speech, async |request: Request<Incoming>| {
+        Response::new(
+            request
+                .into_body()
+                .map_err(|error| panic!("{error}"))
+                .boxed(),
+        )
+    })
+    .await;
+    let plan = Plan {
+        https: true,
+        top: "tls: self_signed\n".to_owned(),
+        routes: format!(
+            "\n  - {{ path: /, to: \"http://{}\", access: public, protocol: h2 }}\n",
+            server.address
+        ),
+        ..Plan::default()
+    };
+    let gate = Gate::with(plan).await;
+    let stream = connect(&gate, &["h2"]).await.expect("a handshake");
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("a handshake");
+    let driver = tokio::spawn(connection);
+    let (say, said) = mpsc::channel::<&'static [u8]>(1);
+    let frames = futures_util::stream::unfold(said, async |mut said| {
+        let frame = Frame::data(Bytes::from_static(said.recv().await?));
+        Some((Ok::<_, std::convert::Infallible>(frame), said))
+    });
+    let request = Request::post(format!("https://{}/svc/Chat", gate.address()))
+        .header("content-type", "application/grpc+proto")
+        .body(StreamBody::new(Box::pin(frames)))
+        .expect("a request");
+    say.send(b"hello").await.expect("it is read");
+    let mut answer = sender.send_request(request).await.expect("an answer");
+    for (said, next) in [(&b"hello"[..], &b"again"[..]), (b"again", b"bye")] {
+        let frame = answer.body_mut().frame().await.expect("an echo");
+        let frame = frame.expect("good").into_data().expect("data");
+        assert_eq!(frame, said);
+        say.send(next).await.expect("it is read");
+    }
+    drop(say);
+    let frame = answer.body_mut().frame().await.expect("an echo");
+    assert_eq!(frame.expect("good").into_data().expect("data"), "bye");
+    assert!(
+        answer
+            .body_mut()
+            .frame()
+            .await
+            .is_none_or(|end| end.is_ok())
+    );
+    driver.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_answers_early_is_heard_and_let_go() {
     let (ended, mut ends) = mpsc::unbounded_channel();
     let speech = Speech {
@@ -362,6 +422,47 @@ async fn a_request_outlives_the_shared_connection_that_it_was_meant_for() {
         // Both ends learn of it in their own time; GET may be sent twice in between.
         assert_eq!(gate.browser().fetch("/").await.text(), "ok");
         assert_eq!(gate.browser().fetch("/").await.text(), "ok");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_refused_is_asked_again_and_one_that_broke_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let asked = Arc::clone(&counter);
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.expect("a handshake");
+                while let Some(Ok((request, mut answer))) = connection.accept().await {
+                    let number = asked.fetch_add(1, Ordering::SeqCst);
+                    match request.uri().path() {
+                        "/busy" if number == 0 => answer.send_reset(h2::Reason::REFUSED_STREAM),
+                        "/broken" => answer.send_reset(h2::Reason::INTERNAL_ERROR),
+                        _ => drop(answer.send_response(Response::new(()), true)),
+                    }
+                }
+            });
+        }
+    });
+    let gate = before(&format!("http://{address}"), ", protocol: h2", "").await;
+    let mut browser = gate.browser();
+    for (method, path, status, times) in [
+        ("GET", "/busy", 200, 2),
+        ("POST", "/busy", 502, 1),
+        ("GET", "/broken", 502, 1),
+    ] {
+        asked.store(0, Ordering::SeqCst);
+        let answer = match method {
+            "GET" => browser.fetch(path).await,
+            _ => browser.post(path, "body").await,
+        };
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(asked.load(Ordering::SeqCst), times, "{method} {path}");
     }
 }
 
