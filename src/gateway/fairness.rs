@@ -34,8 +34,8 @@ pub struct Shares {
 impl Default for Shares {
     fn default() -> Self {
         Self {
-            per_user: 64,
-            per_tenant: 1024,
+            per_user: 256,
+            per_tenant: 4096,
         }
     }
 }
