@@ -466,6 +466,42 @@ async fn a_stream_that_was_refused_is_asked_again_and_one_that_broke_is_not() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_asked_for_in_the_language_of_the_route() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("tool.sock");
+    let (asked, mut questions) = mpsc::unbounded_channel();
+    let serve = move |request: Request<Incoming>| {
+        let version = format!("{:?} {}", request.version(), request.uri().path());
+        // At the end of the test nobody listens any more.
+        let _heard = asked.send(version);
+        async { Response::new(whole("ok")) }
+    };
+    Server::on_unix_socket(&socket, serve.clone());
+    let speech = Speech {
+        h2: true,
+        ..Speech::default()
+    };
+    let server = Server::start(speech, serve).await;
+    for (to, protocol, question) in [
+        (
+            format!("unix:{}", socket.display()),
+            "http1",
+            "HTTP/1.1 /up",
+        ),
+        (format!("http://{}", server.address), "h2", "HTTP/2.0 /up"),
+    ] {
+        let options = format!(", protocol: {protocol}, health: {{ path: /up }}");
+        let gate = before(&to, &options, "").await;
+        // One question for both workers, and the next one is far away.
+        assert_eq!(questions.recv().await.expect("asked"), question);
+        assert_eq!(gate.browser().fetch("/x").await.text(), "ok");
+        let seen = questions.recv().await.expect("asked");
+        assert_eq!(seen, question.replace("/up", "/x"));
+        gate.stop().await;
+    }
+}
+
 /// Passes bytes on until all connections are cut.
 struct Relay;
 
