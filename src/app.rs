@@ -29,6 +29,9 @@ use crate::oauth::endpoint::ClientError;
 use crate::oauth::provider::Client;
 use crate::time::Clock;
 use crate::time::SteadyClock;
+use crate::upstream::Resolve;
+use crate::upstream::SystemResolver;
+use crate::upstream::UpstreamTlsError;
 use reread::Rereader;
 
 /// What an app takes from its surroundings, so that tests can give it something else.
@@ -38,6 +41,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The addresses of upstreams' names.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for Ports {
@@ -45,6 +50,7 @@ impl Default for Ports {
         Self {
             clock: Arc::new(SteadyClock::start()),
             entropy: Arc::new(OsEntropy),
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -86,7 +92,10 @@ impl App {
         let tasks = TaskTracker::new();
         let (phase, phases) = watch::channel(Phase::Serving);
         let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
-        let (timeouts, log) = (config.timeouts, config.log);
+        let log = config.log;
+        let mut config = config;
+        let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
+        upstreams.watch(control.handle());
         let (gateway, rereader, readiness, registry, store) =
             build::gateway(config, ports, control.handle(), &tasks)?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
@@ -99,7 +108,7 @@ impl App {
                 listener: public.try_clone()?,
                 gateway: Arc::clone(&gateway),
                 tls: tls.clone(),
-                timeouts,
+                upstreams: Arc::clone(&upstreams),
                 log,
                 phases: phases.clone(),
             };
@@ -213,6 +222,9 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The files for TLS to upstreams cannot be used.
+    #[error(transparent)]
+    UpstreamTls(#[from] UpstreamTlsError),
     /// The provider's client cannot be made.
     #[error(transparent)]
     Provider(#[from] ClientError),

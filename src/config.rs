@@ -34,7 +34,9 @@ pub use report::report;
 pub use secret_source::SecretSource;
 
 use crate::crypto::KeyRing;
+use crate::gateway::Rates;
 use crate::gateway::Route;
+use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
 use crate::http::Origin;
 use crate::net::settings::Tls;
@@ -46,6 +48,7 @@ use crate::session::shared::Keeping;
 use crate::session::shared::RedisSettings;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
+use crate::upstream::settings::PoolLimits;
 use findings::Findings;
 use place::KeyPath;
 use place::Location;
@@ -88,6 +91,12 @@ pub struct Config {
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// Which path goes where.
     pub routes: Vec<Route>,
+    /// How many connections upstreams get.
+    pub pool: PoolLimits,
+    /// How much of a tenant's API one person and one tenant get.
+    pub shares: Shares,
+    /// How often one address may sign in.
+    pub rates: Rates,
     /// How long to wait for upstreams.
     pub timeouts: Timeouts,
     /// What to log.

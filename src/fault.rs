@@ -27,6 +27,10 @@ pub enum Fault {
     RequestTimeout,
     /// An upgrade that is not a well-formed WebSocket handshake.
     BadUpgrade,
+    /// One person or tenant has too many requests under way.
+    TooManyAtOnce,
+    /// One address signs in too often.
+    RateLimited,
     // 2: signing in
     /// There is no session, or it ended.
     SignInRequired,
@@ -90,6 +94,14 @@ pub enum Fault {
     UpstreamBroken,
     /// The session knows no base URL for this kind of route.
     NoInstanceUrl,
+    /// A tenant's host leads to an address that is not public.
+    UpstreamNotPublic,
+    /// No address of the destination works; none is tried at the moment.
+    UpstreamDown,
+    /// All connections to the destination are in use.
+    UpstreamFull,
+    /// The tenant's API has asked this person to wait.
+    ApiThrottled,
     // 5: the gateway itself
     /// A defect of ours.
     Internal,
@@ -107,7 +119,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 48] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -118,6 +130,8 @@ impl Fault {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::BadUpgrade,
+        Self::TooManyAtOnce,
+        Self::RateLimited,
         Self::SignInRequired,
         Self::ForeignCallback,
         Self::MalformedCallback,
@@ -148,6 +162,10 @@ impl Fault {
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
         Self::NoInstanceUrl,
+        Self::UpstreamNotPublic,
+        Self::UpstreamDown,
+        Self::UpstreamFull,
+        Self::ApiThrottled,
         Self::Internal,
         Self::Overloaded,
     ];
@@ -239,6 +257,18 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "The upgrade is not a WebSocket handshake",
                 "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::TooManyAtOnce => (
+                "SG-1020",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests at once",
+                "Wait for some of your requests to end. Whoever runs this tool: `limits.per_user` and `limits.per_tenant` say how many may be under way.",
+            ),
+            Self::RateLimited => (
+                "SG-1021",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many sign-ins from your address",
+                "Wait a moment and try again. Whoever runs this tool: if many people share one address, raise `rate_limits`, or name the proxy in front in `trusted_proxies`.",
             ),
             Self::SignInRequired => (
                 "SG-2001",
@@ -419,6 +449,30 @@ impl Fault {
                 StatusCode::BAD_GATEWAY,
                 "Your tenant's address for this API is not known",
                 "Sign out and in again; if it stays, Marketing Cloud's token answer lacks the instance URL.",
+            ),
+            Self::UpstreamNotPublic => (
+                "SG-4005",
+                StatusCode::BAD_GATEWAY,
+                "Your tenant's address leads somewhere it must not",
+                "Whoever runs this tool: look at how the host resolves; if a private address is meant, name the host itself in `marketing_cloud.instance_hosts`.",
+            ),
+            Self::UpstreamDown => (
+                "SG-4006",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service behind the gateway does not work at the moment",
+                "Try again in a few seconds. Whoever runs this tool: the log says which address failed and why.",
+            ),
+            Self::UpstreamFull => (
+                "SG-4007",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service behind the gateway has too much to do",
+                "Try again in a few seconds. Whoever runs this tool: the service is slow, or `upstream.max_connections` is too small.",
+            ),
+            Self::ApiThrottled => (
+                "SG-4008",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Marketing Cloud has asked you to wait",
+                "Try again after the seconds in Retry-After; the API answered an earlier request of yours with a limit.",
             ),
             Self::Internal => (
                 "SG-5001",

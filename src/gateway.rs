@@ -7,12 +7,14 @@ mod browser_cookies;
 mod callback;
 mod cross_site;
 mod endpoints;
+mod fairness;
 mod frames;
 mod identify;
 mod lookup;
 mod loop_breaker;
 mod pipeline;
 mod proxy;
+mod rates;
 mod record;
 pub mod route;
 mod router;
@@ -32,6 +34,11 @@ use tokio_util::task::TaskTracker;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
+pub use fairness::Fairness;
+pub use fairness::Shares;
+pub use rates::Limiters;
+pub use rates::Rate;
+pub use rates::Rates;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
@@ -76,6 +83,10 @@ pub struct Gateway {
     pub revocations: Arc<Revocations>,
     /// Callbacks that were here already.
     pub used_states: UsedStates,
+    /// Who has how much under way at the tenants' APIs.
+    pub fairness: Arc<Fairness>,
+    /// How often one address may sign in.
+    pub limiters: Limiters,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For states, verifiers and ids.

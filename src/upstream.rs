@@ -1,15 +1,39 @@
-//! Connections to what stands behind the gateway: pools, deadlines, replay.
+//! Connections to what stands behind the gateway: addresses and their health, pools, deadlines,
+//! retries.
+//!
+//! Each worker has its own connections and its own view of which addresses work, so that a request
+//! takes no lock; what is shared (names, health checks, TLS) is touched for new connections only.
 
 mod body;
+mod check;
 mod client;
+mod cluster;
 mod connect;
+mod dice;
+mod endpoint;
 mod error;
-mod pool;
+mod lease;
+mod member;
+mod names;
+mod public;
 pub mod settings;
+mod shared;
+mod stream;
+mod tls;
+mod vitals;
 
+pub use body::BodyError;
+pub use body::Carry;
 pub use body::RequestBody;
 pub use body::ResponseBody;
 pub use body::Transit;
 pub use client::Client;
+pub use client::Way;
 pub use error::UpstreamError;
+pub use names::Resolve;
+pub use names::Resolving;
+pub use names::SystemResolver;
 pub use settings::Timeouts;
+pub use settings::Upstream;
+pub use shared::Upstreams;
+pub use tls::UpstreamTlsError;

@@ -20,7 +20,10 @@ use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
 use crate::gateway::Arrivals;
+use crate::gateway::Fairness;
 use crate::gateway::Gateway;
+use crate::gateway::Limiters;
+use crate::gateway::Route;
 use crate::gateway::Router;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
@@ -36,6 +39,21 @@ use crate::session::Revocations;
 use crate::session::shared::Shared;
 use crate::telemetry::metrics::Events;
 use crate::time::Clock;
+use crate::upstream::Upstreams;
+use crate::upstream::settings::number;
+
+/// Gives the routes' upstreams their slots and reads the files of their TLS.
+pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams, StartError> {
+    let tools = config.routes.iter_mut().filter_map(Route::tool_mut);
+    let list = number(tools.collect());
+    let resolver = Arc::clone(&ports.resolver);
+    Ok(Upstreams::new(
+        &list,
+        config.pool,
+        config.timeouts,
+        resolver,
+    )?)
+}
 
 /// Puts the rooms together, and what watches the files behind them beside it.
 pub(super) fn gateway(
@@ -124,6 +142,8 @@ pub(super) fn gateway(
         arrivals: Arrivals::default(),
         revocations,
         used_states: UsedStates::default(),
+        fairness: Arc::new(Fairness::new(config.shares)),
+        limiters: Limiters::new(config.rates, &ports.clock),
         clock: Arc::clone(&ports.clock),
         entropy: Arc::clone(&ports.entropy),
         control: control.clone(),

@@ -16,7 +16,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Phase;
-use crate::crypto::tls;
 use crate::gateway::Gateway;
 use crate::gateway::Worker;
 use crate::net::Registry;
@@ -28,14 +27,14 @@ use crate::net::listener::accept;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Client;
-use crate::upstream::Timeouts;
+use crate::upstream::Upstreams;
 
 /// What a worker needs to begin.
 pub(super) struct Settings {
     pub(super) listener: std::net::TcpListener,
     pub(super) gateway: Arc<Gateway>,
     pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) timeouts: Timeouts,
+    pub(super) upstreams: Arc<Upstreams>,
     pub(super) log: LogSettings,
     pub(super) phases: watch::Receiver<Phase>,
 }
@@ -56,7 +55,7 @@ async fn work(settings: Settings) {
         listener,
         gateway,
         tls: server_tls,
-        timeouts,
+        upstreams,
         log,
         mut phases,
     } = settings;
@@ -67,7 +66,8 @@ async fn work(settings: Settings) {
     let mut revoked = gateway.revocations.subscribe();
     let registry = Rc::<Registry>::default();
     let drain = CancellationToken::new();
-    let upstream = Client::new(tls::client_config(), timeouts);
+    let seed = u64::from_ne_bytes(gateway.entropy.bytes());
+    let upstream = Client::new(upstreams, seed);
     let access = log.access.then(|| AccessLog::new(log.format));
     let answers = Arc::clone(&gateway);
     let unreadable = WriteFailure::new(move |status| answers.unreadable(status));

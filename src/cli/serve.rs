@@ -46,7 +46,9 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
 
 fn exit(error: &StartError) -> Exit {
     match error {
-        StartError::Tls(_) | StartError::Provider(_) => Exit::Configuration,
+        StartError::Tls(_) | StartError::UpstreamTls(_) | StartError::Provider(_) => {
+            Exit::Configuration
+        }
         StartError::Bind { .. } => Exit::Unavailable,
         StartError::System(_) => Exit::Internal,
     }

@@ -20,6 +20,10 @@ pub(super) struct Raw {
     pub(super) marketing_cloud: RawMarketingCloud,
     pub(super) session: RawSession,
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
+    pub(super) upstream: RawUpstream,
+    pub(super) upstream_tls: Option<RawUpstreamTls>,
+    pub(super) limits: RawLimits,
+    pub(super) rate_limits: RawRateLimits,
     pub(super) timeouts: RawTimeouts,
     pub(super) log: RawLog,
 }
@@ -96,10 +100,56 @@ pub(super) struct RawRedis {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRoute {
     pub(super) path: Option<String>,
-    pub(super) to: Option<String>,
+    pub(super) to: Option<RawTexts>,
+    pub(super) protocol: Option<String>,
+    pub(super) health: Option<RawHealth>,
+    pub(super) upstream_tls: Option<RawUpstreamTls>,
     pub(super) access: Option<String>,
     pub(super) token: Option<String>,
     pub(super) strip_prefix: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawHealth {
+    pub(super) path: Option<String>,
+    pub(super) interval: Option<String>,
+    pub(super) timeout: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUpstream {
+    pub(super) max_connections: Option<String>,
+    pub(super) max_wait: Option<String>,
+    pub(super) resolve_every: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUpstreamTls {
+    #[serde(rename = "ca_file")]
+    pub(super) authorities: Option<String>,
+    #[serde(rename = "certificate_file")]
+    pub(super) certificate: Option<String>,
+    #[serde(rename = "key_file")]
+    pub(super) key: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    #[serde(rename = "per_user")]
+    pub(super) user: Option<String>,
+    #[serde(rename = "per_tenant")]
+    pub(super) tenant: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRateLimits {
+    pub(super) sign_in: Option<String>,
+    pub(super) callback: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

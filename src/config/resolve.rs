@@ -1,12 +1,14 @@
 //! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
+mod limits;
 mod listener;
 mod marketing_cloud;
 mod redis;
 mod routes;
 mod secret;
 mod session;
+mod upstream;
 mod values;
 
 use std::fmt::Display;
@@ -54,7 +56,11 @@ impl Resolver<'_> {
         );
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let session = self.session(raw.session);
-        let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
+        let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
+        let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
+        let pool = self.pool(raw.upstream);
+        let shares = self.shares(raw.limits);
+        let rates = self.rates(raw.rate_limits);
         let timeouts = self.timeouts(raw.timeouts);
         let log = self.log(raw.log);
         let (keys, key_sources) = session.keys?;
@@ -75,6 +81,9 @@ impl Resolver<'_> {
             shared: session.shared,
             not_before: session.not_before,
             routes,
+            pool,
+            shares,
+            rates,
             timeouts,
             log,
         })

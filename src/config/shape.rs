@@ -45,6 +45,10 @@ const TOP: &[Key] = &[
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
     key("session", Shape::Section(SESSION)),
     key("routes", Shape::Sections(ROUTE)),
+    key("upstream", Shape::Section(UPSTREAM)),
+    key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
+    key("limits", Shape::Section(LIMITS)),
+    key("rate_limits", Shape::Section(RATE_LIMITS)),
     key("timeouts", Shape::Section(TIMEOUTS)),
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
@@ -91,11 +95,28 @@ const REDIS: &[Key] = &[
 
 const ROUTE: &[Key] = &[
     text("path"),
-    text("to"),
+    key("to", Shape::Texts),
     text("access"),
     text("token"),
     text("strip_prefix"),
+    text("protocol"),
+    key("health", Shape::Section(HEALTH)),
+    key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
 ];
+
+const HEALTH: &[Key] = &[text("path"), text("interval"), text("timeout")];
+
+const UPSTREAM: &[Key] = &[
+    text("max_connections"),
+    text("max_wait"),
+    text("resolve_every"),
+];
+
+const UPSTREAM_TLS: &[Key] = &[text("ca_file"), text("certificate_file"), text("key_file")];
+
+const LIMITS: &[Key] = &[text("per_user"), text("per_tenant")];
+
+const RATE_LIMITS: &[Key] = &[text("sign_in"), text("callback")];
 
 const TIMEOUTS: &[Key] = &[
     text("upstream_connect"),

@@ -24,7 +24,7 @@ pub fn client_config() -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// The roots that [`client_config`] believes. Reads them from disk.
+/// The system's roots, or Mozilla's where the system has none.
 pub fn roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();

@@ -5,11 +5,14 @@ use futures_util::future::join_all;
 use super::finding::Cause;
 use super::finding::Finding;
 use super::reach::reach;
+use super::reach::reach_by;
 use super::subject::Subject;
 use crate::fault::Fault;
 use crate::gateway::route::Destination;
 use crate::http::Origin;
 use crate::http::Scheme;
+use crate::upstream::settings::Address;
+use crate::upstream::settings::Upstream;
 
 /// The hosts of the tenant that an ordinary user of it is told, where the fence lets tokens go there.
 pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
@@ -38,22 +41,47 @@ pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
     found
 }
 
-/// Every tool that a route leads to.
+/// Every address of every tool that a route leads to.
 pub(super) async fn upstreams(subject: &Subject) -> Vec<Finding> {
-    let mut origins: Vec<&Origin> = Vec::new();
+    let mut known: Vec<&Upstream> = Vec::new();
     for route in &subject.loaded.config.routes {
-        if let Destination::Tool(origin) = &route.to
-            && !origins.contains(&origin)
+        if let Destination::Tool(upstream) = &route.to
+            && !known.contains(&upstream)
         {
-            origins.push(origin);
+            known.push(upstream);
         }
     }
-    join_all(
-        origins
-            .into_iter()
-            .map(|origin| connect(subject, origin, true)),
-    )
-    .await
+    let addresses = known.into_iter().flat_map(|upstream| {
+        let addresses = upstream.addresses.iter();
+        addresses.map(move |address| (upstream, address))
+    });
+    join_all(addresses.map(|(upstream, address)| tool(subject, upstream, address))).await
+}
+
+async fn tool(subject: &Subject, upstream: &Upstream, address: &Address) -> Finding {
+    let name = format!("upstream {address}");
+    let unreachable = |detail: String, advice: &'static str| {
+        Finding::failed(name.clone(), Cause::Surroundings, detail)
+            .advice(advice)
+            .fault(Fault::UpstreamUnreachable)
+    };
+    match address {
+        Address::Unix(path) => match tokio::net::UnixStream::connect(path.as_ref()).await {
+            Ok(_) => Finding::ok(name, "can be reached"),
+            Err(error) => unreachable(
+                error.to_string(),
+                "Check that it runs and may be written to.",
+            ),
+        },
+        Address::Tcp(origin) => match upstream.client_config(&subject.tls) {
+            Ok(tls) => match reach_by(subject, origin, &tls).await {
+                Ok(_) => Finding::ok(name, "can be reached"),
+                Err(unreached) => unreachable(unreached.to_string(), unreached.advice()),
+            },
+            Err(error) => Finding::failed(name, Cause::Configuration, error.to_string())
+                .advice("Check the files of upstream_tls."),
+        },
+    }
 }
 
 async fn connect(subject: &Subject, origin: &Origin, needed: bool) -> Finding {

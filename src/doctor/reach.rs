@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::subject::Subject;
-use crate::crypto::tls;
+use crate::crypto::tls::roots;
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -50,8 +50,17 @@ impl Unreached {
     }
 }
 
-/// Connects to `origin` and, for https, shakes hands.
+/// Connects to `origin` and, for https, shakes hands as everybody would.
 pub(super) async fn reach(subject: &Subject, origin: &Origin) -> Result<Reached, Unreached> {
+    reach_by(subject, origin, &subject.tls).await
+}
+
+/// The same with certificates of our choice.
+pub(super) async fn reach_by(
+    subject: &Subject,
+    origin: &Origin,
+    tls: &Arc<ClientConfig>,
+) -> Result<Reached, Unreached> {
     let host = || origin.authority();
     let bare = origin
         .host()
@@ -79,12 +88,12 @@ pub(super) async fn reach(subject: &Subject, origin: &Origin) -> Result<Reached,
         error,
     };
     let name = ServerName::try_from(bare).map_err(|error| failed(io::Error::other(error)))?;
-    let connector = TlsConnector::from(Arc::<ClientConfig>::clone(&subject.tls));
+    let connector = TlsConnector::from(Arc::clone(tls));
     let stream = connector.connect(name.clone(), tcp).await.map_err(failed)?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let now = Duration::from_millis(subject.clock.now().as_millis());
     Ok(Reached {
-        days: Some(valid_days(chain, &name, tls::roots(), now)),
+        days: Some(valid_days(chain, &name, roots(), now)),
     })
 }
 

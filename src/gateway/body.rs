@@ -120,6 +120,8 @@ impl Body for AnswerBody {
         let over = this.is_end_stream();
         if let Some((record, _)) = &mut this.end {
             match &frame {
+                // Nothing follows trailers, and nobody asks.
+                Some(Ok(frame)) if frame.is_trailers() => record.complete(),
                 Some(Ok(frame)) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
                 Some(Err(_)) => record.broke_off(),
                 None => record.complete(),

@@ -11,6 +11,7 @@ use super::Gateway;
 use super::browser_cookies::set_cookies;
 use super::lookup::Lookup;
 use super::loop_breaker;
+use super::rates;
 use super::record::Record;
 use super::worker::Worker;
 use crate::crypto::secret::AuthorizationCode;
@@ -34,6 +35,9 @@ use crate::session::ticket::Ticket;
 impl Worker {
     /// `GET /oauth2/callback`.
     pub(super) async fn callback(&self, parts: &Parts, record: &mut Record) -> Reply {
+        if let Err(refusal) = self.gateway.limiters.callback(record.client()) {
+            return rates::refuse(&refusal, parts, record);
+        }
         let query = parts.uri.query().unwrap_or_default();
         let outcome = match Callback::parse(query) {
             Ok(Callback::Granted {

@@ -19,6 +19,7 @@ use super::browser_cookies::set_cookies;
 use super::cross_site;
 use super::lookup::Lookup;
 use super::loop_breaker::MAX_FRUITLESS;
+use super::rates;
 use super::record::Record;
 use super::route::Access;
 use super::route::Route;
@@ -358,6 +359,9 @@ impl Worker {
         path: ReturnPath,
         record: &mut Record,
     ) -> Reply {
+        if let Err(refusal) = self.gateway.limiters.sign_in(record.client()) {
+            return rates::refuse(&refusal, parts, record);
+        }
         let attempts = self.fruitless_sign_ins(&parts.headers, record.client(), &path);
         if attempts < MAX_FRUITLESS {
             return self.start_sign_in(parts, path, attempts).await;

@@ -14,6 +14,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
+use super::fairness::Ticket;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
@@ -26,16 +27,19 @@ use super::stages::Sanitized;
 use super::tunnel;
 use super::worker::Worker;
 use crate::fault::Fault;
-use crate::http::Origin;
 use crate::http::Target;
 use crate::http::body;
 use crate::http::cookies;
 use crate::http::headers;
+use crate::http::refusal::Refusal;
 use crate::session::Live;
 use crate::session::Outcome;
+use crate::upstream::Carry;
 use crate::upstream::RequestBody;
 use crate::upstream::ResponseBody;
 use crate::upstream::Transit;
+use crate::upstream::UpstreamError;
+use crate::upstream::Way;
 
 /// One request on its way through a route.
 struct Passage<'a> {
@@ -57,7 +61,7 @@ impl Worker {
         body: Incoming,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
-        let websocket = tunnel::is_handshake(parts)? && matches!(route.to, Destination::Tool(_));
+        let websocket = tunnel::is_handshake(parts)? && route.takes_websockets();
         let mut current = self.session(route, parts, websocket).await?;
         if let Some(current) = &current {
             record.identified(&current.live);
@@ -78,10 +82,17 @@ impl Worker {
         };
         // A tenant's API may refuse a token that looked good: then the body is needed again.
         let keep = route.to == Destination::Rest;
+        let ticket = match self.share(route, current.as_ref()) {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
+            }
+        };
         let body = if websocket {
             RequestBody::Empty
         } else {
-            RequestBody::streaming(body, keep)
+            let trailers = route.passes_trailers();
+            RequestBody::streaming(body, Carry { keep, trailers })
         };
         let transit = body.transit();
         record.asked();
@@ -89,8 +100,8 @@ impl Worker {
         record.answered();
         let answer = match answer {
             Ok(answer) => answer,
-            Err(fault) => {
-                return Err(self.upstream_failed(fault, current.as_ref(), parts).await);
+            Err(refusal) => {
+                return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
             }
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -108,13 +119,29 @@ impl Worker {
         } else {
             answer.map(AnswerBody::from)
         };
+        if let Some(ticket) = &ticket {
+            ticket.heed(answer.status(), answer.headers(), self.gateway.clock.now());
+        }
+        record.holds(ticket);
         Ok(self.reply(answer, parts, route, current.as_ref()).await)
+    }
+
+    /// The person's share of a tenant's API.
+    fn share(&self, route: &Route, current: Option<&Current>) -> Result<Option<Ticket>, Refusal> {
+        let Some(current) = current.filter(|_| route.to == Destination::Rest) else {
+            return Ok(None);
+        };
+        let (gateway, person) = (&self.gateway, &current.live.session.person);
+        gateway
+            .fairness
+            .admit(person, gateway.clock.now())
+            .map(Some)
     }
 
     /// An upstream that fails must not cost the browser the tokens that were renewed on the way.
     async fn upstream_failed(
         &self,
-        fault: Fault,
+        refusal: Refusal,
         current: Option<&Current>,
         request: &Parts,
     ) -> Stop {
@@ -122,24 +149,27 @@ impl Worker {
             Some(current) => self.session_lines(current, request).await,
             None => Vec::new(),
         };
-        Stop::Refused(fault.into(), lines)
+        Stop::Refused(refusal, lines)
     }
 
     /// Where a route leads for this person. The fence is asked again: it stands between the token and
     /// every host.
-    fn destination<'a>(
-        &self,
-        route: &'a Route,
-        live: Option<&'a Live>,
-    ) -> Result<&'a Origin, Fault> {
+    fn destination<'a>(&self, route: &'a Route, live: Option<&'a Live>) -> Result<Way<'a>, Fault> {
         match &route.to {
-            Destination::Tool(origin) => Ok(origin),
+            Destination::Tool(upstream) => Ok(Way::Tool(upstream)),
             Destination::Rest => {
                 let url = live
                     .and_then(|live| live.session.rest.as_ref())
                     .ok_or(Fault::NoInstanceUrl)?;
-                let inside = self.gateway.provider.fence.admits(url.origin());
-                inside.then_some(url.origin()).ok_or(Fault::OutsideFence)
+                let (fence, origin) = (&self.gateway.provider.fence, url.origin());
+                if !fence.admits(origin) {
+                    return Err(Fault::OutsideFence);
+                }
+                let public_only = !fence.names(origin);
+                Ok(Way::Tenant {
+                    origin,
+                    public_only,
+                })
             }
         }
     }
@@ -206,30 +236,35 @@ impl Passage<'_> {
         &self,
         current: Option<&Current>,
         body: RequestBody,
-    ) -> Result<Response<ResponseBody>, Fault> {
+    ) -> Result<Response<ResponseBody>, Refusal> {
         let live = current.map(|current| current.live.as_ref());
-        let origin = self.worker.destination(self.route, live)?;
+        let way = self.worker.destination(self.route, live)?;
         let harmless = self.parts.method.is_idempotent()
             && matches!(body, RequestBody::Empty)
             && !self.websocket;
         let again = || {
             Some(
-                self.prepare(origin, live)
+                self.prepare(way, live)
                     .ok()?
                     .into_request(RequestBody::Empty),
             )
             .filter(|_| harmless)
         };
-        let request = self.prepare(origin, live)?.into_request(body);
-        self.worker.upstream.send(origin, request, again).await.map_err(|error| {
+        let request = self.prepare(way, live)?.into_request(body);
+        let outcome = self.worker.upstream.send(way, request, again).await;
+        outcome.map_err(|error| {
             let request_id = self.provenance.id.as_str();
-            tracing::warn!(event = "upstream.failed", %error, %origin, request_id, "Upstream failed.");
-            error.fault()
+            if matches!(error, UpstreamError::ClientBody) {
+                tracing::debug!(event = "client.broke_off", %error, request_id, "Client broke off.");
+            } else {
+                tracing::warn!(event = "upstream.failed", %error, upstream = %way, request_id, "Upstream failed.");
+            }
+            error.refusal()
         })
     }
 
     /// The head as it goes out.
-    fn prepare(&self, origin: &Origin, live: Option<&Live>) -> Result<Authorized, Fault> {
+    fn prepare(&self, way: Way<'_>, live: Option<&Live>) -> Result<Authorized, Fault> {
         let Self {
             parts,
             target,
@@ -243,17 +278,17 @@ impl Passage<'_> {
             route,
             self.provenance.site,
         )?;
-        let authorized = match (&route.to, live) {
-            (Destination::Rest, Some(live)) => {
+        let authorized = match (way, live) {
+            (Way::Tenant { origin, .. }, Some(live)) => {
                 sanitized.authorize_api(&origin.authority(), live, &self.provenance)
             }
-            (Destination::Rest, None) => Err(Fault::Internal),
-            (Destination::Tool(_), live) => {
-                sanitized.authorize_tool(live, route.token, &self.provenance)
-            }
+            (Way::Tenant { .. }, None) => Err(Fault::Internal),
+            (Way::Tool(_), live) => sanitized.authorize_tool(live, route.token, &self.provenance),
         }?;
         Ok(if self.websocket {
             authorized.upgrading()
+        } else if route.passes_trailers() && is_grpc(&parts.headers) {
+            authorized.taking_trailers()
         } else {
             authorized
         })
@@ -300,14 +335,20 @@ impl Passage<'_> {
         match transit.map_or(Some(RequestBody::Empty), |transit| transit.again()) {
             Some(again) => match self.send(current.as_ref(), again).await {
                 Ok(answer) => Ok(answer.map(AnswerBody::from)),
-                Err(fault) => Err(self
+                Err(refusal) => Err(self
                     .worker
-                    .upstream_failed(fault, current.as_ref(), self.parts)
+                    .upstream_failed(refusal, current.as_ref(), self.parts)
                     .await),
             },
             None => Ok(first(beginning, body)),
         }
     }
+}
+
+/// Whether a request is a call by gRPC, which ends in trailers.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// Whether a 401 is about the token: `invalid_token` (RFC 6750 §3.1), or Marketing Cloud's error

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::Uri;
 use tokio::time::Instant;
 
+use super::fairness::Ticket;
 use super::identify::RequestId;
 use super::route::PathPrefix;
 use crate::fault::Fault;
@@ -39,6 +40,8 @@ pub(super) struct Record {
     fault: Option<Fault>,
     bytes: u64,
     end: &'static str,
+    /// A share of the API, until the request ends.
+    ticket: Option<Ticket>,
 }
 
 impl Record {
@@ -70,6 +73,7 @@ impl Record {
             fault: None,
             bytes: 0,
             end: "aborted",
+            ticket: None,
         }
     }
 
@@ -107,6 +111,11 @@ impl Record {
     /// The request was refused.
     pub(super) fn refused(&mut self, fault: Fault) {
         self.fault = Some(fault);
+    }
+
+    /// The request has a share of the API.
+    pub(super) fn holds(&mut self, ticket: Option<Ticket>) {
+        self.ticket = ticket;
     }
 
     /// The answer's head.

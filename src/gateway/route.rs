@@ -1,6 +1,7 @@
 //! Which path goes where, and who may ask for it.
 
-use crate::http::Origin;
+use crate::upstream::Upstream;
+use crate::upstream::settings::Protocol;
 
 /// One entry of `routes`.
 #[derive(Clone, Debug)]
@@ -17,13 +18,34 @@ pub struct Route {
     pub strip_prefix: bool,
 }
 
+impl Route {
+    /// Whether trailers pass, as gRPC needs them.
+    pub fn passes_trailers(&self) -> bool {
+        matches!(&self.to, Destination::Tool(tool) if tool.protocol == Protocol::Http2)
+    }
+
+    /// The route's upstream, unless that is the tenant's API.
+    pub fn tool_mut(&mut self) -> Option<&mut Upstream> {
+        match &mut self.to {
+            Destination::Tool(upstream) => Some(upstream),
+            Destination::Rest => None,
+        }
+    }
+
+    /// Whether a WebSocket can be opened. Over HTTP/2 there is another handshake (RFC 8441), which is
+    /// not spoken: such a request goes on without its upgrade.
+    pub fn takes_websockets(&self) -> bool {
+        matches!(&self.to, Destination::Tool(tool) if tool.protocol == Protocol::Http1)
+    }
+}
+
 /// Where a route's requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// The REST base URL of the signed-in person's tenant.
     Rest,
     /// The internal tool.
-    Tool(Origin),
+    Tool(Upstream),
 }
 
 /// Who may ask for a route.

@@ -76,9 +76,12 @@ mod tests {
     use crate::gateway::route::PathPrefix;
     use crate::gateway::route::Token;
     use crate::http::Origin;
+    use crate::upstream::Upstream;
+    use crate::upstream::settings::Address;
 
     fn find(path: &str) -> Result<String, Fault> {
-        let tool = Destination::Tool(Origin::parse("http://127.0.0.1:3000").expect("an origin"));
+        let address = Origin::parse("http://127.0.0.1:3000").expect("an origin");
+        let tool = Destination::Tool(Upstream::at(Address::Tcp(address)));
         let route = |prefix: &str, to: &Destination| Route {
             prefix: PathPrefix::parse(prefix).expect("a prefix"),
             to: to.clone(),

@@ -141,6 +141,15 @@ impl Authorized {
         self
     }
 
+    /// Says that trailers are understood, which gRPC servers insist on.
+    #[must_use]
+    pub(super) fn taking_trailers(mut self) -> Self {
+        self.0
+            .headers
+            .insert(header::TE, HeaderValue::from_static("trailers"));
+        self
+    }
+
     /// The request, with its body.
     pub(super) fn into_request(self, body: RequestBody) -> Request<RequestBody> {
         let Sanitized {

@@ -46,6 +46,14 @@ impl Fence {
     }
 }
 
+impl Fence {
+    /// Whether a rule names this very host, so that the operator vouches for wherever it leads.
+    pub fn names(&self, origin: &Origin) -> bool {
+        let named = |rule: &&HostRule| matches!(rule, HostRule::Host(_) | HostRule::Exact(_));
+        self.0.iter().filter(named).any(|rule| rule.admits(origin))
+    }
+}
+
 /// A base URL of a tenant that passed the fence. Only a [`Fence`] makes one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InstanceUrl(Origin);
@@ -250,6 +258,20 @@ mod tests {
             assert!(exact.admit("http://127.0.0.1:9100").is_ok(), "{rule}");
             assert!(exact.admit("http://127.0.0.1:9101").is_err(), "{rule}");
         }
+    }
+
+    #[test]
+    fn only_a_rule_for_the_very_host_names_it() {
+        let both = fence(&[
+            "*.rest.example.com",
+            "own.rest.example.com",
+            "127.0.0.1:9100",
+        ]);
+        let names = |text: &str| both.names(&Origin::parse(text).expect("an origin"));
+        assert!(names("https://own.rest.example.com"));
+        assert!(names("http://127.0.0.1:9100"));
+        assert!(!names("https://other.rest.example.com"));
+        assert!(!names("https://own.rest.example.com:8443"));
     }
 
     #[test]

@@ -7,15 +7,20 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Context;
 use std::task::Poll;
+use std::task::Waker;
 use std::task::ready;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header;
 use http_body::Body;
 use http_body::Frame;
 use http_body::SizeHint;
 use hyper::body::Incoming;
 
-use super::pool::Lease;
+use super::lease::Lease;
+use crate::http::headers;
+use crate::http::headers::RequestRules;
 
 /// What is sent to an upstream.
 #[derive(Debug, Default)]
@@ -30,13 +35,12 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
-    /// Takes the client's body; an empty one needs no bookkeeping. With `keep`, a small one can be
-    /// sent a second time.
-    pub fn streaming(body: Incoming, keep: bool) -> Self {
+    /// Takes the client's body; an empty one needs no bookkeeping.
+    pub fn streaming(body: Incoming, carry: Carry) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
-            Self::Streaming(Rc::new(Transit::new(body, keep)))
+            Self::Streaming(Rc::new(Transit::new(body, carry)))
         }
     }
 
@@ -49,6 +53,15 @@ impl RequestBody {
     }
 }
 
+/// What is done for a body beside passing it on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carry {
+    /// A small one is kept, to be sent a second time.
+    pub keep: bool,
+    /// Its trailers pass too.
+    pub trailers: bool,
+}
+
 /// A client's body on its way up.
 #[derive(Debug)]
 pub struct Transit {
@@ -59,6 +72,9 @@ pub struct Transit {
     /// What passed, as long as it is little.
     kept: RefCell<Option<VecDeque<Bytes>>>,
     kept_bytes: Cell<usize>,
+    trailers: bool,
+    /// Who sends it, to be told when nobody wants it any more.
+    sender: RefCell<Option<Waker>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,16 +82,19 @@ enum TransitState {
     Moving,
     Ended,
     Broken,
+    Abandoned,
 }
 
 impl Transit {
-    fn new(body: Incoming, keep: bool) -> Self {
+    fn new(body: Incoming, Carry { keep, trailers }: Carry) -> Self {
         Self {
             body: RefCell::new(Some(body)),
             frames: Cell::new(0),
             state: Cell::new(TransitState::Moving),
             kept: RefCell::new(keep.then(VecDeque::new)),
             kept_bytes: Cell::new(0),
+            trailers,
+            sender: RefCell::default(),
         }
     }
 
@@ -95,25 +114,51 @@ impl Transit {
         match self.state.get() {
             TransitState::Moving if self.frames.get() == 0 => {
                 let body = self.body.borrow_mut().take()?;
-                Some(RequestBody::Streaming(Rc::new(Self::new(body, false))))
+                let carry = Carry {
+                    keep: false,
+                    trailers: self.trailers,
+                };
+                Some(RequestBody::Streaming(Rc::new(Self::new(body, carry))))
             }
             TransitState::Ended => self.kept.borrow().clone().map(RequestBody::Kept),
-            TransitState::Moving | TransitState::Broken => None,
+            TransitState::Moving | TransitState::Broken | TransitState::Abandoned => None,
         }
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    /// Nobody wants the rest: whoever sends it on a shared connection gives up, and the stream ends.
+    pub(super) fn abandon(&self) {
+        if self.state.get() == TransitState::Moving && self.body.borrow().is_some() {
+            self.state.set(TransitState::Abandoned);
+            if let Some(sender) = self.sender.take() {
+                sender.wake();
+            }
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
+            if self.state.get() == TransitState::Abandoned {
+                return Poll::Ready(Some(Err(BodyError::Unwanted)));
+            }
             let mut body = self.body.borrow_mut();
             // The connection that asks is done with: its answer came without this body.
             let Some(body) = body.as_mut() else {
                 return Poll::Pending;
             };
-            let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+            let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
+                let mut sender = self.sender.borrow_mut();
+                if !sender
+                    .as_ref()
+                    .is_some_and(|sender| sender.will_wake(cx.waker()))
+                {
+                    *sender = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            };
             self.frames.set(self.frames.get() + 1);
             match &frame {
                 // A client's trailers could carry identity that no rule has looked at (RFC 9110 §6.5.1).
-                Some(Ok(frame)) if frame.is_trailers() => continue,
+                Some(Ok(frame)) if frame.is_trailers() && !self.trailers => continue,
                 Some(Ok(frame)) => {
                     frame
                         .data_ref()
@@ -126,7 +171,12 @@ impl Transit {
                 Some(Err(_)) => self.state.set(TransitState::Broken),
                 None => self.state.set(TransitState::Ended),
             }
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| match frame.map_err(BodyError::Client) {
+                Ok(frame) => Ok(sifted(frame, |trailers| {
+                    headers::forwardable(trailers, &RULES)
+                })),
+                Err(error) => Err(error),
+            }));
         }
     }
 
@@ -142,17 +192,43 @@ impl Transit {
     }
 }
 
+/// A frame with its trailers, if it holds any, as `sift` leaves them.
+fn sifted(frame: Frame<Bytes>, sift: impl FnOnce(&HeaderMap) -> HeaderMap) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(sift(&trailers)),
+        Err(frame) => frame,
+    }
+}
+
+/// What a client's trailers may hold: nothing that identifies, frames or routes.
+const RULES: RequestRules<'_> = RequestRules {
+    cookies: None,
+    authorization: false,
+    browser: false,
+};
+
+/// Why a body that is sent has no end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The client broke off.
+    #[error(transparent)]
+    Client(hyper::Error),
+    /// The answer came without all of it.
+    #[error("the rest of the body is not wanted")]
+    Unwanted,
+}
+
 /// A body up to this size can be sent a second time.
 const MAX_KEPT: usize = 64 * 1024;
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(transit) => transit.poll(cx),
@@ -193,7 +269,16 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub struct ResponseBody {
     body: Incoming,
+    trailers: bool,
     lease: Option<(Lease, Sent)>,
+}
+
+/// What an upstream's trailers may hold.
+fn answered(trailers: &HeaderMap) -> HeaderMap {
+    let mut trailers = trailers.clone();
+    headers::strip_hop_by_hop(&mut trailers);
+    trailers.remove(header::SET_COOKIE);
+    trailers
 }
 
 /// How to know whether the request was sent to its end.
@@ -231,6 +316,7 @@ impl ResponseBody {
     pub(super) fn new(body: Incoming, lease: Lease, sent: Sent) -> Self {
         let mut this = Self {
             body,
+            trailers: lease.passes_trailers(),
             lease: Some((lease, sent)),
         };
         if this.body.is_end_stream() {
@@ -267,11 +353,12 @@ impl Body for ResponseBody {
         loop {
             let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
             match &frame {
-                Some(Ok(frame)) if frame.is_trailers() => {}
+                Some(Ok(frame)) if frame.is_trailers() && !this.trailers => {}
                 Some(Ok(_)) => {
                     if this.body.is_end_stream() {
                         this.settle();
                     }
+                    let frame = frame.map(|frame| frame.map(|frame| sifted(frame, answered)));
                     return Poll::Ready(frame);
                 }
                 Some(Err(_)) => {

@@ -168,6 +168,7 @@ marketing_cloud:
   instance_hosts: ["127.0.0.1:{upstream}"]
 session:
   keys: [{{ file: key }}]
+limits: {{ per_user: 10000, per_tenant: 10000 }}
 routes:
   - {{ path: /, to: rest }}
 """)

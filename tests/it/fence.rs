@@ -182,18 +182,22 @@ async fn a_refresh_cannot_move_a_session_outside() {
 
 /// What the token endpoint says beside the truth.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(&'static str, String)>>>);
+pub struct Told(Arc<Mutex<Vec<(&'static str, String)>>>);
 
 impl Told {
     /// From now on these members are so, and all others true.
-    fn say(&self, members: &[(&'static str, &str)]) {
+    pub fn say(&self, members: &[(&'static str, &str)]) {
         let members = members
             .iter()
             .map(|(member, url)| (*member, (*url).to_owned()));
         *self.0.lock().expect("whole") = members.collect();
     }
 
-    async fn gate(&self, instance_hosts: &str) -> Gate {
+    pub async fn gate(&self, instance_hosts: &str) -> Gate {
+        self.gate_with(instance_hosts, Plan::default()).await
+    }
+
+    pub async fn gate_with(&self, instance_hosts: &str, plan: Plan) -> Gate {
         let told = self.clone();
         Gate::with(Plan {
             instance_hosts: Some(instance_hosts.to_owned()),
@@ -202,7 +206,7 @@ impl Told {
                     reply[*member] = url.as_str().into();
                 }
             })),
-            ..Plan::default()
+            ..plan
         })
         .await
     }

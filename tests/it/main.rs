@@ -11,6 +11,7 @@
 
 mod answer_headers;
 mod answers;
+mod balance;
 mod callback;
 mod commands;
 mod cookie_jar;
@@ -23,8 +24,10 @@ mod forwarding;
 mod fragment;
 mod headers;
 mod leaks;
+mod limits;
 mod loops;
 mod metrics;
+mod names;
 mod outage;
 mod pipelining;
 mod race;
@@ -46,4 +49,5 @@ mod time;
 mod tls;
 mod topologies;
 mod upstream_faults;
+mod upstream_protocols;
 mod websocket;

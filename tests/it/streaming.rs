@@ -6,6 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt as _;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use sidegate::crypto::OsEntropy;
 use sidegate::sandbox::Sandbox;
 use sidegate::sandbox::Settings;
@@ -21,6 +26,9 @@ use crate::support::Wire;
 use crate::support::gate::free_port;
 use crate::support::process::Running;
 use crate::support::process::sidegate;
+use crate::support::server::Server;
+use crate::support::server::Speech;
+use crate::support::server::whole;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_bodies_pass_in_little_memory() {
@@ -35,7 +43,8 @@ async fn large_bodies_pass_in_little_memory() {
     let tool = Tool::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .expect("the tool starts");
-    let (gateway, address) = serve(folder.path(), &sandbox, &tool).await;
+    let route = format!("\"{}\"", tool.origin());
+    let (gateway, address) = serve(folder.path(), &sandbox, &route).await;
     let mut browser = Browser::new(address);
     assert_eq!(browser.sign_in("/", "ada").await.status, 303);
     for path in ["/echo/x", "/mc/rest/echo/x"] {
@@ -78,6 +87,102 @@ async fn large_bodies_pass_in_little_memory() {
     let grown = gateway.peak_memory() - before;
     assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
     assert_eq!(gateway.stop("TERM").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_pass_in_little_memory_over_http_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = Sandbox::start(
+        Settings::default(),
+        Arc::new(SystemClock),
+        Arc::new(OsEntropy),
+    )
+    .await
+    .expect("the sandbox starts");
+    let speech = Speech {
+        h2: true,
+        ..Speech::default()
+    };
+    let server = Server::start(speech, async |request| {
+        if request.method() == http::Method::GET {
+            let block = Bytes::from(vec![b'x'; MEGABYTE]);
+            let blocks = std::iter::repeat_n(block, 100).map(|block| Ok(Frame::data(block)));
+            let body = StreamBody::new(futures_util::stream::iter(blocks));
+            return Response::new(body.boxed());
+        }
+        let (mut body, mut read) = (request.into_body(), 0);
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+        Response::new(whole(read.to_string()))
+    })
+    .await;
+    let route = format!(
+        "\"http://{}\", access: public, protocol: h2",
+        server.address
+    );
+    let (gateway, address) = serve(folder.path(), &sandbox, &route).await;
+    let get = format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let before = gateway.peak_memory();
+    let block = vec![b'x'; MEGABYTE];
+    for _ in 0..2 {
+        let mut wire = Wire::connect(address).await;
+        wire.send(format!(
+            "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",
+            100 * MEGABYTE
+        ))
+        .await;
+        for _ in 0..100 {
+            wire.send(&block).await;
+        }
+        assert_eq!(wire.message().await.expect("an answer").text(), "104857600");
+        wire.send(&get).await;
+        let head = wire.head().await.expect("an answer");
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        let mut read = 0;
+        let mut part = Vec::new();
+        while wire.chunk(&mut part).await.expect("all of it") {
+            read += std::mem::take(&mut part).len();
+        }
+        assert_eq!(read, 100 * MEGABYTE);
+    }
+    let grown = gateway.peak_memory() - before;
+    assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
+    assert_eq!(gateway.stop("TERM").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_before_the_body_was_read_is_passed_on() {
+    // Some keep reading, some close at once with a body of any size still on its way.
+    for (closes, size) in [(false, 1000), (true, 1000), (true, 20 * MEGABYTE)] {
+        let puppet = Puppet::playing(move |_, mut line| async move {
+            line.wire.head().await;
+            line.say("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 6\r\n\r\nenough")
+                .await;
+            if !closes {
+                line.wire.rest().await;
+            }
+        })
+        .await;
+        let gate = before(&puppet).await;
+        for _ in 0..10 {
+            let wire = Wire::connect(gate.address()).await;
+            let (mut reader, mut writer) = wire.halves();
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: {size}\r\n\r\n",
+                gate.address()
+            );
+            let sending = tokio::spawn(async move {
+                writer.send(head).await;
+                writer.send(vec![b'x'; size / 2]).await;
+                writer
+            });
+            let answer = reader.message().await.expect("an answer");
+            assert_eq!(answer.status(), 413, "{closes} {size}: {answer:?}");
+            assert_eq!(answer.text(), "enough");
+            sending.abort();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,8 +354,8 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
     }
 }
 
-/// The program in front of `sandbox` and `tool`, and its address.
-async fn serve(folder: &Path, sandbox: &Sandbox, tool: &Tool) -> (Running, SocketAddr) {
+/// The program in front of `sandbox` and whatever `to` says, and its address.
+async fn serve(folder: &Path, sandbox: &Sandbox, to: &str) -> (Running, SocketAddr) {
     let key = sidegate::crypto::MasterKey::generate(&OsEntropy).to_text();
     // The public URL has to be known before the gateway listens; another process may take the port.
     for _ in 0..20 {
@@ -259,9 +364,9 @@ async fn serve(folder: &Path, sandbox: &Sandbox, tool: &Tool) -> (Running, Socke
             "public_url: http://127.0.0.1:{port}\nlisten: 127.0.0.1:{port}\nadmin_listen: 127.0.0.1:0\nworkers: 2\n\
              marketing_cloud:\n  subdomain: sandbox\n  client_id: sandbox-web-client\n  client_secret: {{ env: SECRET }}\n  \
              auth_base_url: {0}\n  instance_hosts: [\"{0}\"]\nsession:\n  keys: [{{ env: KEY }}]\n\
-             routes:\n  - {{ path: /mc/rest/, to: rest }}\n  - {{ path: /, to: \"{1}\" }}\n",
+             routes:\n  - {{ path: /mc/rest/, to: rest }}\n  - {{ path: /, to: {1} }}\n",
             sandbox.origin(),
-            tool.origin(),
+            to,
         );
         std::fs::write(folder.join("sidegate.yaml"), text).expect("written");
         let command = sidegate(

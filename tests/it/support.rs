@@ -10,6 +10,7 @@ pub mod puppet;
 pub mod raw;
 pub mod redis;
 pub mod scrape;
+pub mod server;
 pub mod tap;
 pub mod wire;
 

@@ -238,7 +238,7 @@ fn cookies(answer: &Answer) -> HashMap<String, String> {
         .collect()
 }
 
-async fn connect(gate: &Gate, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+pub async fn connect(gate: &Gate, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")

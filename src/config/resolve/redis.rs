@@ -214,11 +214,11 @@ impl Resolver<'_> {
             );
         }
         let asked = (ca.is_some(), certificate.is_some() && pair);
-        let ca = ca.and_then(|file| self.pem(&ca_path, file, certificates));
+        let ca = ca.and_then(|file| self.pem_text(&ca_path, file, certificates));
         let certificate =
-            certificate.and_then(|file| self.pem(&certificate_path, file, certificates));
+            certificate.and_then(|file| self.pem_text(&certificate_path, file, certificates));
         let key = key.and_then(|file| {
-            self.pem(&key_path, file, |pem| {
+            self.pem_text(&key_path, file, |pem| {
                 PrivateKeyDer::from_pem_slice(pem).is_ok()
             })
         });
@@ -227,7 +227,7 @@ impl Resolver<'_> {
         complete.then_some(RedisTls { ca, client })
     }
 
-    fn pem(
+    fn pem_text(
         &mut self,
         path: &KeyPath,
         file: String,

@@ -1,25 +1,29 @@
 //! The list `routes`.
 
 use super::Resolver;
+use super::upstream::ADDRESS_HINT;
+use super::upstream::RawOptions;
 use super::values;
 use crate::config::place::KeyPath;
 use crate::config::problem::Code;
 use crate::config::problem::Risk;
 use crate::config::raw::RawRoute;
+use crate::config::raw::RawTexts;
 use crate::gateway::Route;
 use crate::gateway::route::Access;
 use crate::gateway::route::Destination;
 use crate::gateway::route::PathPrefix;
 use crate::gateway::route::Token;
-use crate::http::Origin;
 use crate::http::Scheme;
-use crate::http::origin::OriginError;
+use crate::upstream::Upstream;
+use crate::upstream::settings::TlsFiles;
 
 impl Resolver<'_> {
     pub(super) fn routes(
         &mut self,
         raw: Option<Vec<Option<RawRoute>>>,
         endpoints: Option<&PathPrefix>,
+        tls: &TlsFiles,
     ) -> Vec<Route> {
         let list = KeyPath::root().child("routes");
         let hint = "such as { path: /, to: http://127.0.0.1:3000 }";
@@ -41,7 +45,7 @@ impl Resolver<'_> {
             if let Some(prefix) = &prefix {
                 paths.push((entry.child("path"), prefix.clone()));
             }
-            routes.extend(self.route(&entry, raw, prefix));
+            routes.extend(self.route(&entry, raw, prefix, tls));
         }
         routes
     }
@@ -75,6 +79,7 @@ impl Resolver<'_> {
         entry: &KeyPath,
         raw: RawRoute,
         prefix: Option<PathPrefix>,
+        tls: &TlsFiles,
     ) -> Option<Route> {
         let access = self.access(&entry.child("access"), raw.access);
         let token = self.optional(&entry.child("token"), raw.token, |text| {
@@ -85,7 +90,12 @@ impl Resolver<'_> {
             raw.strip_prefix,
             values::boolean,
         );
-        let to = self.destination(&entry.child("to"), raw.to)?;
+        let options = RawOptions {
+            protocol: raw.protocol,
+            health: raw.health,
+            upstream_tls: raw.upstream_tls,
+        };
+        let to = self.destination(entry, raw.to, options, tls)?;
         match &to {
             Destination::Rest => self.rest(entry, access, token, strip_prefix),
             Destination::Tool(tool) => self.tool(entry, tool, access, token),
@@ -114,38 +124,36 @@ impl Resolver<'_> {
         self.optional(path, text, |text| values::one_of(text, &choices))
     }
 
-    fn destination(&mut self, path: &KeyPath, text: Option<String>) -> Option<Destination> {
-        let hint = "rest, or the tool's address such as http://127.0.0.1:3000";
-        let Some(text) = text else {
-            self.findings.missing(path, hint);
+    fn destination(
+        &mut self,
+        entry: &KeyPath,
+        to: Option<RawTexts>,
+        options: RawOptions,
+        tls: &TlsFiles,
+    ) -> Option<Destination> {
+        let path = entry.child("to");
+        let Some(to) = to else {
+            self.findings.missing(&path, ADDRESS_HINT);
             return None;
         };
-        let error = match text.as_str() {
-            "rest" => return Some(Destination::Rest),
-            "soap" => {
-                self.later(path, "soap");
-                return None;
+        match &to {
+            RawTexts::One(text) if text == "rest" => {
+                for key in options.given() {
+                    let message = "a rest route is spoken to as Marketing Cloud asks for";
+                    self.findings
+                        .problem(Code::BadValue, &entry.child(key), message)
+                        .hint("leave the key out");
+                }
+                Some(Destination::Rest)
             }
-            url => match Origin::parse(url) {
-                Ok(origin) => return Some(Destination::Tool(origin)),
-                Err(error) => error,
-            },
-        };
-        let (message, hint) = match error {
-            OriginError::Scheme => (
-                "must be rest, or start with http:// or https://".to_owned(),
-                hint,
-            ),
-            OriginError::NotBare => (
-                error.to_string(),
-                "the request's own path is kept; strip_prefix takes the route's path off",
-            ),
-            _ => (error.to_string(), hint),
-        };
-        self.findings
-            .problem(Code::BadValue, path, message)
-            .hint(hint);
-        None
+            RawTexts::One(text) if text == "soap" => {
+                self.later(&path, "soap");
+                None
+            }
+            _ => self
+                .tool_upstream(entry, to, options, tls)
+                .map(Destination::Tool),
+        }
     }
 
     fn later(&mut self, path: &KeyPath, what: &str) {
@@ -188,7 +196,7 @@ impl Resolver<'_> {
     fn tool(
         &mut self,
         entry: &KeyPath,
-        tool: &Origin,
+        tool: &Upstream,
         access: Option<Access>,
         token: Option<Token>,
     ) {
@@ -200,7 +208,11 @@ impl Resolver<'_> {
             self.findings
                 .problem(Code::BadValue, &path, "a public route has no token to give")
                 .hint("set access: signed_in or optional, or leave token out");
-        } else if tool.scheme() == Scheme::Http && !tool.is_loopback() {
+        } else if tool
+            .addresses
+            .iter()
+            .any(|address| address.scheme() == Scheme::Http && !address.is_local())
+        {
             let message = "the token crosses the network unencrypted";
             self.findings
                 .warn(Risk::TokenInPlainText, &path, message)

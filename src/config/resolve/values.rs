@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::num::NonZeroU64;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::gateway::Rate;
 use crate::oauth::provider::BusinessUnit;
 
 /// `true` or `false` and nothing that YAML once took for them.
@@ -30,6 +32,59 @@ pub(super) fn workers(text: &str) -> Result<NonZeroUsize, &'static str> {
         .filter(|&number| number <= MAX_WORKERS)
         .and_then(NonZeroUsize::new)
         .ok_or("must be a whole number from 1 to 1024")
+}
+
+/// How many connections an upstream gets.
+pub(super) fn connections(text: &str) -> Result<usize, &'static str> {
+    let number = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    number
+        .filter(|number| (1..=MAX_CONNECTIONS).contains(number))
+        .ok_or("must be a whole number from 1 to 65535")
+}
+
+/// How many requests may be under way.
+pub(super) fn count(text: &str) -> Result<u32, &'static str> {
+    let number = whole_number(text).and_then(|number| u32::try_from(number).ok());
+    number
+        .filter(|number| (1..=MAX_COUNT).contains(number))
+        .ok_or("must be a whole number from 1 to 1000000")
+}
+
+/// `60/1m`, or `off`.
+pub(super) fn rate(text: &str) -> Result<Option<Rate>, &'static str> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let read = || {
+        let (number, span) = text.split_once('/')?;
+        let number = NonZeroU32::new(count(number.trim()).ok()?)?;
+        let span = span.trim();
+        // `60/s` and `60/m` are as clear as `60/1s`.
+        let bare = span.starts_with(|first: char| first.is_ascii_alphabetic());
+        let span = if bare {
+            duration(&format!("1{span}"))
+        } else {
+            duration(span)
+        }?;
+        let fits = (Duration::from_secs(1)..=LONGEST_DEADLINE).contains(&span);
+        let rate = Rate {
+            count: number,
+            span,
+        };
+        (fits && !(span / number.get()).is_zero()).then_some(Some(rate))
+    };
+    read().ok_or("must be a number and a duration from 1s to 24h, such as 60/1m, or off")
+}
+
+/// The target of a request of our own: a path, with or without a query.
+pub(super) fn target(text: &str) -> Result<String, &'static str> {
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    let target = text.starts_with('/') && text.parse::<http::uri::PathAndQuery>().is_ok();
+    if plain && target {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a path such as /healthz")
+    }
 }
 
 pub(super) fn business_unit(text: &str) -> Result<BusinessUnit, &'static str> {
@@ -74,6 +129,8 @@ pub(super) fn deadline(text: &str) -> Result<Duration, &'static str> {
 }
 
 const MAX_WORKERS: usize = 1024;
+const MAX_COUNT: u32 = 1_000_000;
+const MAX_CONNECTIONS: usize = 65_535;
 const LONGEST_DEADLINE: Duration = Duration::from_hours(24);
 
 fn duration(text: &str) -> Option<Duration> {
@@ -137,6 +194,25 @@ mod tests {
         assert_eq!(deadline("50ms"), Ok(Duration::from_millis(50)));
         for text in ["0", "10us", "25h"] {
             assert!(deadline(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_numbers_in_spans() {
+        let read =
+            |text| rate(text).map(|rate| rate.map(|rate| (rate.count.get(), rate.span.as_secs())));
+        for (text, meant) in [
+            ("60/1m", Some((60, 60))),
+            ("60/m", Some((60, 60))),
+            ("5 / 10s", Some((5, 10))),
+            ("off", None),
+        ] {
+            assert_eq!(read(text), Ok(meant), "{text}");
+        }
+        for text in [
+            "", "60", "60/", "/1m", "0/1m", "60/0s", "60/10ms", "60/2d", "-1/1m", "on", "6e1/1m",
+        ] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -49,6 +49,33 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ),
     ("listen: 0.0.0.0:9901", "SG-6004 admin_listen: must not be"),
     ("listen: 127.0.0.1:0\nadmin_listen: 127.0.0.1:0", ""),
+    (
+        "upstream: { max_connections: 1, max_wait: 1ms, resolve_every: 1s }",
+        "",
+    ),
+    (
+        "upstream: { max_connections: 0, max_wait: 0s, resolve_every: x }",
+        "SG-6004 upstream.max_connections | SG-6004 upstream.max_wait | SG-6004 upstream.resolve_every",
+    ),
+    (
+        "upstream: { max_connections: 65536 }",
+        "SG-6004 upstream.max_connections",
+    ),
+    ("limits: { per_user: 1, per_tenant: 1000000 }", ""),
+    (
+        "limits: { per_user: 0, per_tenant: 1000001 }",
+        "SG-6004 limits.per_user | SG-6004 limits.per_tenant",
+    ),
+    ("rate_limits: { sign_in: 10/1m, callback: off }", ""),
+    (
+        "rate_limits: { sign_in: 10, callback: on }",
+        "SG-6004 rate_limits.sign_in | SG-6004 rate_limits.callback",
+    ),
+    ("upstream_tls: {}", ""),
+    (
+        "upstream_tls: { ca_file: /nowhere/a, certificate_file: /nowhere/b }",
+        "SG-6003 upstream_tls.key_file | SG-6006 upstream_tls.ca_file | SG-6006 upstream_tls.certificate_file",
+    ),
     ("workers: 1024", ""),
     ("workers: 1025", "SG-6004 workers"),
     ("workers: 3.9", "SG-6004 workers"),
@@ -362,5 +389,68 @@ const ROUTES: &[(&str, &str)] = &[
     (
         "  - { path: /a, to: 'https://tool:3000', token: bearer }",
         "",
+    ),
+    ("  - { path: /a, to: ['http://a:1', 'http://b:1'] }", ""),
+    (
+        "  - { path: /a, to: ['https://a', 'http://b:1'], token: bearer }",
+        "SG-6004 routes[1].to[1]: must have the same scheme",
+    ),
+    (
+        "  - { path: /a, to: ['https://a', 'https://a:443'] }",
+        "SG-6004 routes[1].to[1]: is on the list already",
+    ),
+    (
+        "  - { path: /a, to: [rest] }",
+        "SG-6004 routes[1].to[0]: must be rest, or start",
+    ),
+    (
+        "  - { path: /a, to: [] }",
+        "SG-6004 routes[1].to: must hold 1 to 64",
+    ),
+    (
+        "  - { path: /a, to: ['http://127.0.0.1:1', 'http://tool:1'], token: bearer }",
+        "SG-6108 routes[1].token",
+    ),
+    (
+        "  - { path: /a, to: 'unix:/run/a.sock', token: bearer }",
+        "",
+    ),
+    (
+        "  - { path: /a, to: ['unix:/run/a.sock', 'http://127.0.0.1:1'] }",
+        "",
+    ),
+    (
+        "  - { path: /a, to: 'unix:run/a.sock' }",
+        "SG-6004 routes[1].to: must name a socket",
+    ),
+    ("    protocol: h2", ""),
+    ("    protocol: http1", ""),
+    ("    protocol: h3", "SG-6004 routes[0].protocol"),
+    ("    health: { path: '/healthz?full=1' }", ""),
+    (
+        "    health: { path: /x, interval: 100ms, timeout: 50ms }",
+        "",
+    ),
+    ("    health: {}", "SG-6003 routes[0].health.path"),
+    (
+        "    health: { path: 'http://x/', interval: 1ms }",
+        "SG-6004 routes[0].health.path | SG-6004 routes[0].health.interval",
+    ),
+    (
+        "    health: { path: '/a b' }",
+        "SG-6004 routes[0].health.path",
+    ),
+    ("    health: /x", "SG-6004 routes[0].health"),
+    (
+        "    upstream_tls: {}",
+        "SG-6004 routes[0].upstream_tls: is of no use",
+    ),
+    (
+        "  - { path: /a, to: 'https://t', upstream_tls: { key_file: /nowhere } }",
+        "SG-6003 routes[1].upstream_tls.certificate_file | SG-6006 routes[1].upstream_tls.key_file",
+    ),
+    (
+        "  - { path: /a, to: rest, protocol: h2, health: { path: /x }, upstream_tls: {} }",
+        "SG-6004 routes[1].protocol | SG-6004 routes[1].health | SG-6004 routes[1].upstream_tls",
     ),
 ];

@@ -227,6 +227,10 @@ fn the_annotated_example_loads() {
         ("tls.key", "a key"),
         ("client-secret", "one"),
         ("next-client-secret", "two"),
+        ("reports-ca.crt", "a certificate"),
+        ("upstream-ca.crt", "a certificate"),
+        ("upstream.crt", "a certificate"),
+        ("upstream.key", "a key"),
         ("session-key", KEY),
         ("old-session-key", OTHER_KEY),
     ] {
@@ -236,7 +240,7 @@ fn the_annotated_example_loads() {
         config, warnings, ..
     } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
-    assert_eq!(config.routes.len(), 4);
+    assert_eq!(config.routes.len(), 5);
     // What is only a comment there loads as well.
     let sandbox = example.replace("# auth_base_url", "auth_base_url");
     let Loaded { config, .. } = in_dir(directory.path(), &sandbox).expect("good");

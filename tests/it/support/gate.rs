@@ -20,6 +20,8 @@ use sidegate::sandbox::Tool;
 use sidegate::time::Clock;
 use sidegate::time::ManualClock;
 use sidegate::time::UnixTime;
+use sidegate::upstream::Resolve;
+use sidegate::upstream::SystemResolver;
 
 use super::browser::Browser;
 use super::browser::split_url;
@@ -39,6 +41,7 @@ pub struct Gate {
     shown: Arc<dyn Clock>,
     port: u16,
     text: String,
+    resolver: Arc<dyn Resolve>,
 }
 
 /// A second gateway of a site; it runs as long as this is kept.
@@ -77,6 +80,8 @@ pub struct Plan {
     pub https: bool,
     /// The gateway's clock, made from that of the others; `None` is the same.
     pub clock: Option<MakeClock>,
+    /// Who knows the addresses of names.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 /// Makes a clock from the one that shows the right time.
@@ -99,6 +104,7 @@ impl Default for Plan {
             edit: None,
             https: false,
             clock: None,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -172,7 +178,7 @@ impl Gate {
                 plan.session,
                 plan.routes.replace("TOOL", &tool.origin().to_string()),
             );
-            if let Ok(app) = launch(&text, &key, &shown) {
+            if let Ok(app) = launch(&text, &key, &shown, &plan.resolver) {
                 return Self {
                     clock,
                     sandbox,
@@ -183,6 +189,7 @@ impl Gate {
                     shown,
                     port,
                     text,
+                    resolver: plan.resolver,
                 };
             }
         }
@@ -196,7 +203,8 @@ impl Gate {
             .await
             .expect("stops");
         key.clone_into(&mut self.key);
-        let app = launch(&self.text, key, &self.shown).expect("its port is still free");
+        let app =
+            launch(&self.text, key, &self.shown, &self.resolver).expect("its port is still free");
         self.app = Some(app);
     }
 
@@ -209,7 +217,7 @@ impl Gate {
             let text = self
                 .text
                 .replace(&own, &format!("listen: 127.0.0.1:{port}\n"));
-            if let Ok(app) = launch(&text, &self.key, &clock) {
+            if let Ok(app) = launch(&text, &self.key, &clock, &self.resolver) {
                 let address = app.public_address();
                 return Twin { address, _app: app };
             }
@@ -266,7 +274,7 @@ impl Gate {
         assert!(self.text.contains(&listen));
         let text = self.text.replace(&listen, "\nlisten: 127.0.0.1:0\n");
         let shared: Arc<dyn Clock> = self.clock.clone();
-        launch(&text, &self.key, &shared).expect("a replica starts")
+        launch(&text, &self.key, &shared, &self.resolver).expect("a replica starts")
     }
 
     /// Moves all three clocks.
@@ -283,7 +291,12 @@ impl Gate {
     }
 }
 
-fn launch(text: &str, key: &str, clock: &Arc<dyn Clock>) -> Result<App, StartError> {
+fn launch(
+    text: &str,
+    key: &str,
+    clock: &Arc<dyn Clock>,
+    resolver: &Arc<dyn Resolve>,
+) -> Result<App, StartError> {
     let environment: Environment = [("KEY", key), ("SECRET", "sandbox-web-secret-do-not-use")]
         .into_iter()
         .collect();
@@ -294,6 +307,7 @@ fn launch(text: &str, key: &str, clock: &Arc<dyn Clock>) -> Result<App, StartErr
     let ports = Ports {
         clock: Arc::clone(clock),
         entropy: Arc::new(OsEntropy),
+        resolver: Arc::clone(resolver),
     };
     App::start(config, &ports)
 }

@@ -51,6 +51,15 @@ impl Puppet {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a port");
+        Self::on(listener, play)
+    }
+
+    /// The same behind a listener that is there.
+    pub fn on<F, W>(listener: TcpListener, play: F) -> Self
+    where
+        F: Fn(usize, Line) -> W + Send + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().expect("bound");
         let seen: Arc<Mutex<Vec<Message>>> = Arc::default();
         let connections: Arc<AtomicUsize> = Arc::default();

@@ -56,6 +56,14 @@ impl Wire {
         Self(BufReader::new(stream))
     }
 
+    /// One end for reading and one for writing, for a conversation in which both talk at once.
+    pub fn halves(self) -> (Self, Self) {
+        let stream = self.0.into_inner().into_std().expect("ours");
+        let other = stream.try_clone().expect("another handle");
+        let over = |stream| Self::over(TcpStream::from_std(stream).expect("a stream"));
+        (over(stream), over(other))
+    }
+
     /// Writes; a peer that has gone is no failure here, what comes back is what counts.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _written = self.0.get_mut().write_all(bytes.as_ref()).await;

@@ -1,0 +1,91 @@
+//! What all workers know of all upstreams, made once at start.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio::runtime::Handle;
+
+use super::check;
+use super::endpoint::Endpoint;
+use super::endpoint::Making;
+use super::names::Resolve;
+use super::settings::HealthCheck;
+use super::settings::PoolLimits;
+use super::settings::Timeouts;
+use super::settings::Upstream;
+use super::tls::UpstreamTlsError;
+use crate::crypto;
+use crate::http::Origin;
+
+/// All upstreams, by slot.
+pub struct Upstreams {
+    pub(super) tools: Vec<Tool>,
+    pub(super) limits: PoolLimits,
+    pub(super) timeouts: Timeouts,
+    resolver: Arc<dyn Resolve>,
+    tls: Arc<ClientConfig>,
+}
+
+/// An upstream of a route.
+pub(super) struct Tool {
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    health: Option<HealthCheck>,
+}
+
+impl Upstreams {
+    /// Reads the TLS files of `list`, which [`super::settings::number`] made.
+    pub fn new(
+        list: &[Upstream],
+        limits: PoolLimits,
+        timeouts: Timeouts,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, UpstreamTlsError> {
+        let default = crypto::tls::client_config();
+        let tool = |upstream: &Upstream| {
+            let making = Making {
+                resolver: Arc::clone(&resolver),
+                resolve_every: limits.resolve_every,
+                tls: upstream.client_config(&default)?,
+            };
+            let interval = upstream.health.as_ref().map(|health| health.interval);
+            let endpoint = |address| {
+                Arc::new(Endpoint::of_tool(
+                    address,
+                    upstream.protocol,
+                    interval,
+                    &making,
+                ))
+            };
+            Ok::<_, UpstreamTlsError>(Tool {
+                endpoints: upstream.addresses.iter().map(endpoint).collect(),
+                health: upstream.health.clone(),
+            })
+        };
+        Ok(Self {
+            tools: list.iter().map(tool).collect::<Result<_, _>>()?,
+            limits,
+            timeouts,
+            tls: default,
+            resolver,
+        })
+    }
+
+    /// Asks the upstreams whether they work, where that is configured, for as long as `control` runs.
+    pub fn watch(&self, control: &Handle) {
+        for tool in &self.tools {
+            let Some(health) = &tool.health else { continue };
+            for endpoint in &tool.endpoints {
+                control.spawn(check::watch(Arc::clone(endpoint), health.clone()));
+            }
+        }
+    }
+
+    pub(super) fn tenant(&self, origin: &Origin, public_only: bool) -> Arc<Endpoint> {
+        let making = Making {
+            resolver: Arc::clone(&self.resolver),
+            resolve_every: self.limits.resolve_every,
+            tls: Arc::clone(&self.tls),
+        };
+        Arc::new(Endpoint::of_tenant(origin, public_only, &making))
+    }
+}
