@@ -27,6 +27,8 @@ pub enum Fault {
     RequestTimeout,
     /// An upgrade that is not a well-formed WebSocket handshake.
     BadUpgrade,
+    /// A GET or HEAD request with a body.
+    UnexpectedBody,
     // 2: signing in
     /// There is no session, or it ended.
     SignInRequired,
@@ -101,7 +103,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -112,6 +114,7 @@ impl Fault {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::BadUpgrade,
+        Self::UnexpectedBody,
         Self::SignInRequired,
         Self::ForeignCallback,
         Self::MalformedCallback,
@@ -225,6 +228,12 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "The upgrade is not a WebSocket handshake",
                 "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::UnexpectedBody => (
+                "SG-1015",
+                StatusCode::BAD_REQUEST,
+                "A GET or HEAD request has a body",
+                "Send the body with POST, PUT, PATCH or DELETE: servers disagree on whether it is there otherwise (RFC 9110 9.3.1).",
             ),
             Self::SignInRequired => (
                 "SG-2001",

@@ -13,6 +13,7 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 
 use super::body::AnswerBody;
@@ -94,6 +95,10 @@ impl Worker {
         // An authority in the target does not stand in for it (RFC 9112 §3.2).
         if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
             return Err(Fault::MalformedRequest.into());
+        }
+        // Where a reader in front sees no body, ours would hold its next request (RFC 9110 §9.3.1).
+        if matches!(parts.method, Method::GET | Method::HEAD) && !body.is_end_stream() {
+            return Err(Fault::UnexpectedBody.into());
         }
         gateway.site.admit(&parts.uri, &parts.headers)?;
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
@@ -288,6 +293,9 @@ impl Worker {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
                 let mut reply = refusal.reply(audience, record.id().as_str());
+                if ends_connection(refusal.fault) && parts.version < Version::HTTP_2 {
+                    reply.headers_mut().insert(header::CONNECTION, CLOSE);
+                }
                 for line in lines {
                     reply.headers_mut().append(header::SET_COOKIE, line);
                 }
@@ -430,6 +438,13 @@ impl From<Fault> for Stop {
         Self::Refused(fault.into(), Vec::new())
     }
 }
+
+/// Whether what follows such a request cannot be told from it (RFC 9112 §11.2).
+fn ends_connection(fault: Fault) -> bool {
+    matches!(fault, Fault::MalformedRequest | Fault::UnexpectedBody)
+}
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 

@@ -61,11 +61,12 @@ impl Sanitized {
             cookies: tool.then_some(site.names()),
             authorization: tool && route.token == Token::None,
             browser: tool,
+            safe: method.is_safe(),
         };
         Ok(Self {
             method: method.clone(),
             uri: forwarded_target(target, route)?,
-            headers: headers::forwardable(inbound, &rules),
+            headers: headers::forwardable(inbound, &rules).map_err(|_| Fault::MalformedRequest)?,
         })
     }
 

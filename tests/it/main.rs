@@ -13,6 +13,7 @@ mod answer_headers;
 mod answers;
 mod callback;
 mod commands;
+mod desync;
 mod drain;
 mod endpoints;
 mod fence;

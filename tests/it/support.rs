@@ -2,6 +2,7 @@
 //! clients that talk to it.
 
 pub mod browser;
+pub mod corpus;
 pub mod gate;
 pub mod line;
 pub mod process;
