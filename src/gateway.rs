@@ -9,6 +9,7 @@ mod endpoints;
 mod frames;
 mod identify;
 mod loop_breaker;
+mod options;
 mod pipeline;
 mod proxy;
 mod record;

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use super::body::AnswerBody;
 use super::cross_site;
 use super::loop_breaker::MAX_FRUITLESS;
+use super::options;
 use super::record::Record;
 use super::route::Access;
 use super::route::Route;
@@ -83,9 +84,8 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let gateway = &self.gateway;
-        // CONNECT and TRACE have no use behind a gateway and much abuse (RFC 9110 §9.3.6, §9.3.8).
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            let allow = Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            let allow = Some(options::METHODS);
             return Err(Refusal {
                 allow,
                 ..Fault::MethodNotAllowed.into()
@@ -93,7 +93,14 @@ impl Worker {
             .into());
         }
         // An authority in the target does not stand in for it (RFC 9112 §3.2).
-        if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
+        let malformed = if parts.version < Version::HTTP_2 {
+            !parts.headers.contains_key(header::HOST)
+        } else {
+            // HTTP/1 has no blanks around a value, and none may appear there (RFC 9113 §8.2.1).
+            let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
+            parts.uri.authority().is_some() != web || parts.headers.values().any(is_padded)
+        };
+        if malformed {
             return Err(Fault::MalformedRequest.into());
         }
         // Where a reader in front sees no body, ours would hold its next request (RFC 9110 §9.3.1).
@@ -101,6 +108,9 @@ impl Worker {
             return Err(Fault::UnexpectedBody.into());
         }
         gateway.site.admit(&parts.uri, &parts.headers)?;
+        if let Some(reply) = options::answer(parts) {
+            return Ok(self.finish(reply).map(AnswerBody::from));
+        }
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
@@ -437,6 +447,11 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self::Refused(fault.into(), Vec::new())
     }
+}
+
+fn is_padded(value: &HeaderValue) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.as_bytes().first()) || blank(value.as_bytes().last())
 }
 
 /// Whether what follows such a request cannot be told from it (RFC 9112 §11.2).

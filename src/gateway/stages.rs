@@ -13,6 +13,7 @@ use http::header;
 use http::uri::PathAndQuery;
 
 use super::identify::RequestId;
+use super::options;
 use super::route::Destination;
 use super::route::Route;
 use super::route::Token;
@@ -63,10 +64,13 @@ impl Sanitized {
             browser: tool,
             safe: method.is_safe(),
         };
+        let mut headers =
+            headers::forwardable(inbound, &rules).map_err(|_| Fault::MalformedRequest)?;
+        options::count_hop(method, &mut headers);
         Ok(Self {
             method: method.clone(),
             uri: forwarded_target(target, route)?,
-            headers: headers::forwardable(inbound, &rules).map_err(|_| Fault::MalformedRequest)?,
+            headers,
         })
     }
 
@@ -165,7 +169,7 @@ impl Authorized {
 }
 
 /// Path and query, byte for byte but for the prefix that the route takes off.
-fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
+pub(super) fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
     let mut path = target.path();
     if route.strip_prefix {
         path = route.prefix.strip(path).ok_or(Fault::Internal)?;
