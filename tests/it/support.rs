@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod corpus;
 pub mod gate;
+pub mod h2;
 pub mod line;
 pub mod process;
 pub mod puppet;

@@ -185,7 +185,7 @@ async fn the_certificate_in_the_files_is_shown() {
     assert_eq!(ask(&gate, stream, "/open/x", &[]).await.status, 404);
 }
 
-async fn self_signed(routes: Option<String>) -> Gate {
+pub async fn self_signed(routes: Option<String>) -> Gate {
     let usual = Plan::default();
     Gate::with(Plan {
         https: true,
@@ -238,7 +238,7 @@ fn cookies(answer: &Answer) -> HashMap<String, String> {
         .collect()
 }
 
-async fn connect(gate: &Gate, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
+pub async fn connect(gate: &Gate, protocols: &[&str]) -> Option<TlsStream<TcpStream>> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
