@@ -461,7 +461,8 @@ fn ends_connection(fault: Fault) -> bool {
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// Browsers come by https from now on.
+pub(super) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Refreshes followed from one late cookie.
 const MAX_STEPS: usize = 4;

@@ -73,21 +73,66 @@ pub(crate) fn is_nearly_framing(name: &[u8]) -> bool {
     letters().eq(*b"contentlength") || letters().eq(*b"transferencoding")
 }
 
-/// Takes out of an upstream's answer what ends at this hop (RFC 9110 §7.6.1).
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must not
-    // cut the answer short.
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
-    }
+/// Takes out of an upstream's answer what ends at this hop (RFC 9110 §7.6.1), and what only this
+/// gateway says: a tool that repeats what it was told would hand the token to the browser.
+pub fn clean_answer(headers: &mut HeaderMap) {
     let named = ConnectionOptions::of(headers);
-    for name in &named.0 {
-        headers.remove(name);
-    }
-    for name in &HOP_BY_HOP {
+    let dropped = |name: &HeaderName| ends_here(name.as_str()) || named.contains(name);
+    let gone: Vec<_> = headers
+        .keys()
+        .filter(|name| dropped(name))
+        .cloned()
+        .collect();
+    for name in gone {
+        // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must
+        // not cut the answer short.
+        if name == header::TRANSFER_ENCODING {
+            headers.remove(header::CONTENT_LENGTH);
+        }
         headers.remove(name);
     }
 }
+
+/// Whether a field of an answer is for this hop only, or ours to say.
+fn ends_here(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'c') => name == "connection",
+        Some(b'k') => name == "keep-alive",
+        Some(b'p') => matches!(
+            name,
+            "proxy-connection" | "proxy-authenticate" | "proxy-authorization"
+        ),
+        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
+        Some(b'u') => name == "upgrade",
+        Some(b'x') => ["x-forwarded-", "x-marketing-cloud-", "x-auth-request-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)),
+        _ => false,
+    }
+}
+
+/// Takes out of `Clear-Site-Data` what would end the session: signing out is this gateway's.
+pub fn keep_cookies(headers: &mut HeaderMap) {
+    let kept: Vec<HeaderValue> = headers
+        .get_all(CLEAR_SITE_DATA)
+        .iter()
+        .flat_map(|field| field.as_bytes().split(|&b| b == b','))
+        .flat_map(|kind| match kind.trim_ascii() {
+            b"\"*\"" => ["\"cache\"", "\"storage\""]
+                .map(HeaderValue::from_static)
+                .to_vec(),
+            b"\"cookies\"" => Vec::new(),
+            other => HeaderValue::from_bytes(other).into_iter().collect(),
+        })
+        .collect();
+    headers.remove(CLEAR_SITE_DATA);
+    for kind in kept {
+        headers.append(CLEAR_SITE_DATA, kind);
+    }
+}
+
+/// Asks a browser to forget what it holds of a site.
+pub const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Takes out the `Set-Cookie` lines that `refused` names.
 pub fn retain_set_cookies(headers: &mut HeaderMap, refused: impl Fn(&HeaderValue) -> bool) {
@@ -251,18 +296,6 @@ const MAX_OPTIONS: usize = 32;
 /// The fields that a proxied request gains, at most.
 const OWN_FIELDS: usize = 16;
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,8 +436,42 @@ mod tests {
         ]);
         assert_eq!(passed(&inbound, &TOOL), map(&[("x-c", "1")]));
         let mut answer = inbound;
-        strip_hop_by_hop(&mut answer);
+        clean_answer(&mut answer);
         assert_eq!(answer, map(&[("x-c", "1")]));
+    }
+
+    #[test]
+    fn an_answer_keeps_what_is_its_own() {
+        let mut answer = map(&[
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("upgrade", "h2c"),
+            ("x-forwarded-access-token", "secret"),
+            ("x-marketing-cloud-rest-url", "u"),
+            ("server", "s"),
+        ]);
+        clean_answer(&mut answer);
+        assert_eq!(answer, map(&[("server", "s")]));
+    }
+
+    #[test]
+    fn an_answer_does_not_end_the_session() {
+        for (told, kept) in [
+            (&["\"cookies\""][..], &[][..]),
+            (
+                &["\"cache\", \"cookies\"", "\"storage\""],
+                &["\"cache\"", "\"storage\""],
+            ),
+            (&["\"*\""], &["\"cache\"", "\"storage\""]),
+        ] {
+            let fields = |values: &[&'static str]| {
+                let field = |value: &&'static str| ("clear-site-data", *value);
+                map(&values.iter().map(field).collect::<Vec<_>>())
+            };
+            let mut answer = fields(told);
+            keep_cookies(&mut answer);
+            assert_eq!(answer, fields(kept), "{told:?}");
+        }
     }
 
     #[test]
