@@ -29,6 +29,8 @@ pub enum Fault {
     BadUpgrade,
     /// A GET or HEAD request with a body.
     UnexpectedBody,
+    /// Another site does more than link to an isolated route.
+    Isolated,
     // 2: signing in
     /// There is no session, or it ended.
     SignInRequired,
@@ -103,7 +105,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -115,6 +117,7 @@ impl Fault {
         Self::RequestTimeout,
         Self::BadUpgrade,
         Self::UnexpectedBody,
+        Self::Isolated,
         Self::SignInRequired,
         Self::ForeignCallback,
         Self::MalformedCallback,
@@ -234,6 +237,12 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "A GET or HEAD request has a body",
                 "Send the body with POST, PUT, PATCH or DELETE: servers disagree on whether it is there otherwise (RFC 9110 9.3.1).",
+            ),
+            Self::Isolated => (
+                "SG-1016",
+                StatusCode::FORBIDDEN,
+                "Other sites may only link to this address",
+                "Open the address itself; whoever runs this tool can list the other page's origin in `allowed_origins`.",
             ),
             Self::SignInRequired => (
                 "SG-2001",

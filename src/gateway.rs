@@ -4,6 +4,7 @@ mod account;
 mod arrivals;
 mod body;
 mod callback;
+mod cors;
 mod cross_site;
 mod endpoints;
 mod frames;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
+pub use cross_site::CrossSite;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
@@ -55,6 +57,8 @@ pub struct Gateway {
     pub router: Router,
     /// Who may speak for others.
     pub trusted: TrustedProxies,
+    /// What is let in from other origins.
+    pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.

@@ -86,6 +86,7 @@ pub(super) fn gateway(
         site,
         router: Router::new(config.routes),
         trusted: config.trusted_proxies,
+        cross_site: config.cross_site,
         keep_fragment: config.keep_fragment,
         provider,
         endpoint,

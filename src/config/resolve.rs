@@ -1,6 +1,7 @@
 //! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
+mod cross_site;
 mod listener;
 mod marketing_cloud;
 mod routes;
@@ -51,6 +52,7 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
+        let cross_site = self.cross_site(raw.allowed_origins, raw.csrf, public_url.as_ref());
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let (session, keys, not_before) = self.session(raw.session);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
@@ -65,6 +67,7 @@ impl Resolver<'_> {
             tls,
             trusted_proxies,
             endpoint_prefix: endpoint_prefix?,
+            cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
             provider: provider?,
             client_secret_sources,

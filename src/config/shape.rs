@@ -42,6 +42,8 @@ const TOP: &[Key] = &[
     key("trusted_proxies", Shape::Texts),
     text("endpoint_prefix"),
     text("keep_fragment"),
+    key("allowed_origins", Shape::Texts),
+    key("csrf", Shape::Section(CSRF)),
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
     key("session", Shape::Section(SESSION)),
     key("routes", Shape::Sections(ROUTE)),
@@ -49,6 +51,8 @@ const TOP: &[Key] = &[
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
 ];
+
+const CSRF: &[Key] = &[text("header")];
 
 const TLS: &[Key] = &[text("certificate_file"), text("key_file")];
 
@@ -82,6 +86,7 @@ const ROUTE: &[Key] = &[
     text("access"),
     text("token"),
     text("strip_prefix"),
+    text("isolated"),
 ];
 
 const TIMEOUTS: &[Key] = &[

@@ -8,7 +8,7 @@ use http::header;
 use http::request::Parts;
 use hyper::body::Incoming;
 
-use super::cross_site;
+use super::Gateway;
 use super::pipeline::Current;
 use super::pipeline::Lookup;
 use super::pipeline::Stop;
@@ -51,8 +51,14 @@ impl Worker {
                 let reply = self.userinfo(&current.live.session);
                 self.with_session(reply, &current, &parts.headers).await
             }
-            // Proxies in front ask with the method of the request that they are about to pass on.
             "auth" => {
+                // As on a route: a forged request must not even refresh.
+                if matches!(
+                    self.look_up(&parts.headers, self.gateway.clock.now()),
+                    Lookup::Live(_)
+                ) {
+                    self.check_asked(parts)?;
+                }
                 let current = self.current(parts, record).await?;
                 self.with_session(authenticated(&current), &current, &parts.headers)
                     .await
@@ -121,6 +127,23 @@ impl Worker {
         }
     }
 
+    /// Proxies in front ask with the method of the request that they are about to pass on, or name it
+    /// in a field. What is forged through them is as forged as what comes to us.
+    fn check_asked(&self, parts: &Parts) -> Result<(), Fault> {
+        let Gateway {
+            cross_site, site, ..
+        } = self.gateway.as_ref();
+        cross_site.check_on_behalf(&parts.method, &parts.headers, site)?;
+        for name in ["x-forwarded-method", "x-original-method"] {
+            for method in parts.headers.get_all(name) {
+                let method = Method::from_bytes(method.as_bytes());
+                let method = method.map_err(|_| Fault::MalformedRequest)?;
+                cross_site.check_on_behalf(&method, &parts.headers, site)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn with_session(
         &self,
         mut reply: Reply,
@@ -139,7 +162,9 @@ impl Worker {
         if parts.method != Method::POST {
             return Ok(crate::http::pages::sign_out(&site.path("sign_out")));
         }
-        cross_site::check(&parts.method, &parts.headers, site)?;
+        self.gateway
+            .cross_site
+            .check(&parts.method, &parts.headers, site)?;
         let mut reply = match Audience::of(&parts.method, &parts.headers) {
             Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
             Audience::Program => reply::empty(StatusCode::NO_CONTENT),

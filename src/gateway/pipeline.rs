@@ -16,8 +16,8 @@ use http::request::Parts;
 use hyper::body::Body as _;
 use hyper::body::Incoming;
 
+use super::Gateway;
 use super::body::AnswerBody;
-use super::cross_site;
 use super::loop_breaker::MAX_FRUITLESS;
 use super::options;
 use super::record::Record;
@@ -68,6 +68,9 @@ impl Handler for Worker {
         answer
             .headers_mut()
             .insert(X_REQUEST_ID, record.id().header().clone());
+        self.gateway
+            .cross_site
+            .share(&parts.headers, answer.headers_mut());
         record.status(answer.status());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             in_hand.becomes_tunnel();
@@ -112,6 +115,9 @@ impl Worker {
             return Ok(self.finish(reply).map(AnswerBody::from));
         }
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
+        if let Some(reply) = gateway.cross_site.preflight(parts) {
+            return Ok(self.finish(reply).map(AnswerBody::from));
+        }
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
                 record.routed(gateway.site.prefix());
@@ -144,10 +150,13 @@ impl Worker {
             (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
             (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
         };
+        let Gateway {
+            cross_site, site, ..
+        } = self.gateway.as_ref();
         if websocket {
-            cross_site::check_websocket(&parts.headers, &self.gateway.site)?;
+            cross_site.check_websocket(&parts.headers, site)?;
         } else {
-            cross_site::check(&parts.method, &parts.headers, &self.gateway.site)?;
+            cross_site.check(&parts.method, &parts.headers, site)?;
         }
         match self.fresh(live, now).await {
             Err(Stop::SignIn) if route.access == Access::Optional => Ok(None),

@@ -58,6 +58,9 @@ impl Worker {
         body: Incoming,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
+        if route.isolated {
+            self.gateway.cross_site.check_isolation(parts)?;
+        }
         let websocket = tunnel::is_handshake(parts)? && matches!(route.to, Destination::Tool(_));
         let mut current = self.session(route, parts, websocket).await?;
         if let Some(current) = &current {
@@ -167,6 +170,8 @@ impl Worker {
                     header::SET_COOKIE,
                     header::STRICT_TRANSPORT_SECURITY,
                     headers::CLEAR_SITE_DATA,
+                    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 ] {
                     head.headers.remove(name);
                 }

@@ -15,6 +15,8 @@ pub struct Route {
     pub token: Token,
     /// Whether the prefix is taken off before forwarding. Always so for [`Destination::Rest`].
     pub strip_prefix: bool,
+    /// Whether other sites may do no more than link here.
+    pub isolated: bool,
 }
 
 /// Where a route's requests go.

@@ -97,6 +97,7 @@ mod tests {
             },
             token: Token::None,
             strip_prefix: false,
+            isolated: false,
         };
         let router = Router::new(vec![
             route("/public", &tool),

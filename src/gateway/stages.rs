@@ -213,6 +213,7 @@ mod tests {
             access: Access::SignedIn,
             token: Token::Bearer,
             strip_prefix,
+            isolated: false,
         };
         let target = Target::from_parts(path, query).expect("a target");
         forwarded_target(&target, &route)

@@ -62,6 +62,11 @@ pub fn forwardable(
     Ok(outbound)
 }
 
+/// Whether a client's field of this name passes to a tool as it is.
+pub fn is_forwardable(name: &HeaderName) -> bool {
+    classify(name.as_str()) == Class::Plain
+}
+
 /// Whether `name` is `Content-Length` or `Transfer-Encoding` to a reader who makes nothing of
 /// separators. The two themselves are not asked about.
 pub(crate) fn is_nearly_framing(name: &[u8]) -> bool {

@@ -13,6 +13,7 @@ mod answer_headers;
 mod answers;
 mod callback;
 mod commands;
+mod cross_site;
 mod desync;
 mod drain;
 mod endpoints;

@@ -85,6 +85,7 @@ impl Resolver<'_> {
             raw.strip_prefix,
             values::boolean,
         );
+        let isolated = self.optional(&entry.child("isolated"), raw.isolated, values::boolean);
         let to = self.destination(&entry.child("to"), raw.to)?;
         match &to {
             Destination::Rest => self.rest(entry, access, token, strip_prefix),
@@ -98,6 +99,7 @@ impl Resolver<'_> {
             access: access.unwrap_or(Access::SignedIn),
             token: token.unwrap_or(implied),
             strip_prefix: strip_prefix.unwrap_or(rest),
+            isolated: isolated.unwrap_or(false),
         })
     }
 

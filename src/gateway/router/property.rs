@@ -64,6 +64,7 @@ fn router() -> (Router, Site) {
         access: access(prefix),
         token: Token::None,
         strip_prefix: prefix.starts_with("/api"),
+        isolated: false,
     };
     let site = Site::new(
         Origin::parse("https://tool.example.com").expect("an origin"),
