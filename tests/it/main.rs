@@ -44,3 +44,4 @@ mod support;
 mod tls;
 mod upstream_faults;
 mod websocket;
+mod wpt;
