@@ -7,7 +7,7 @@ mod callback;
 mod cors;
 mod cross_site;
 mod endpoints;
-mod frames;
+pub(crate) mod frames;
 mod identify;
 mod loop_breaker;
 mod options;

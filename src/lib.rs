@@ -44,6 +44,9 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod fault;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod lifecycle;

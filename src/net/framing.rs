@@ -12,7 +12,7 @@ use crate::http::headers;
 
 /// Follows the requests of one connection through their bytes.
 #[derive(Debug, Default)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     /// What has come of the line that is not complete yet.
     held: Vec<u8>,
@@ -50,14 +50,14 @@ struct Head {
 
 /// Nothing from this byte on can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ambiguous {
+pub(crate) struct Ambiguous {
     /// How many bytes of those looked at last may still be read.
     pub(super) at: usize,
 }
 
 impl Framing {
     /// Looks at the bytes that came next.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Result<(), Ambiguous> {
+    pub(crate) fn look(&mut self, bytes: &[u8]) -> Result<(), Ambiguous> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = bytes.len() - rest.len();
