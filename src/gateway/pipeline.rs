@@ -100,10 +100,10 @@ impl Worker {
             !parts.headers.contains_key(header::HOST)
         } else {
             // HTTP/1 has no blanks around a value, and none may appear there (RFC 9113 §8.2.1).
-            let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
-            parts.uri.authority().is_some() != web || parts.headers.values().any(is_padded)
+            parts.headers.values().any(is_padded)
         };
-        if malformed {
+        let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
+        if malformed || web != parts.uri.authority().is_some() {
             return Err(Fault::MalformedRequest.into());
         }
         // Where a reader in front sees no body, ours would hold its next request (RFC 9110 §9.3.1).

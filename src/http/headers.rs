@@ -70,6 +70,9 @@ pub fn is_forwardable(name: &HeaderName) -> bool {
 /// Whether `name` is `Content-Length` or `Transfer-Encoding` to a reader who makes nothing of
 /// separators. The two themselves are not asked about.
 pub(crate) fn is_nearly_framing(name: &[u8]) -> bool {
+    if name.len() < "contentlength".len() {
+        return false;
+    }
     let letters = || {
         name.iter()
             .filter(|byte| byte.is_ascii_alphanumeric())
@@ -244,6 +247,12 @@ fn classify_folded(name: &str) -> Class {
             "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "proxy"
         ),
         Some(b'r') if name == "referer" => return Class::Browser,
+        Some(b'r') => {
+            matches!(
+                name,
+                "remote-user" | "remote-email" | "remote-name" | "remote-groups"
+            )
+        }
         Some(b's') if name.starts_with("sec-") => return Class::Browser,
         Some(b't') => {
             let ours = matches!(
@@ -270,16 +279,22 @@ fn classify_folded(name: &str) -> Class {
                 "x-original-",
                 "x-rewrite-",
                 "x-real-",
-                "x-auth-request-",
                 "x-envoy-",
             ]
             .iter()
             .any(|prefix| name.starts_with(prefix))
+                || (name.starts_with("x-auth-") && name != "x-auth-token")
                 || matches!(
                     name,
                     "x-forwarded"
                         | "x-request-id"
                         | "x-client-ip"
+                        | "x-remote-user"
+                        | "x-webauth-user"
+                        | "x-host"
+                        | "x-http-host-override"
+                        | "x-scheme"
+                        | "x-url-scheme"
                         | "x-cluster-client-ip"
                         | "x-azure-clientip"
                         | "x-azure-socketip"
@@ -361,6 +376,12 @@ mod tests {
             "Keep-Alive",
             "Connection",
             "X!Forwarded~User",
+            "X-Auth-User",
+            "X_Auth_Roles",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Remote-User",
+            "X-HTTP-Host-Override",
             "Fastly-Client-IP",
             "X-HTTP-Method-Override",
             "x_http_method",
@@ -411,6 +432,7 @@ mod tests {
             ("accept", "b"),
             ("x-custom", "1"),
             ("x_custom", "2"),
+            ("x-auth-token", "3"),
             ("origin", "o"),
         ]);
         assert_eq!(passed(&inbound, &TOOL), inbound);

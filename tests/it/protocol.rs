@@ -14,6 +14,7 @@ use crate::support::Plan;
 use crate::support::Puppet;
 use crate::support::Wire;
 use crate::support::raw;
+use crate::tls;
 
 /// A rule, what it asks for, and its tests: `module::test` below `tests/it`, or a path below `src`.
 const RULES: [(&str, &str, &[&str]); 34] = [
@@ -233,6 +234,7 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         &[
             "tls::both_versions_of_http_are_spoken_by_alpn",
             "tls::plain_text_on_the_tls_port_is_refused",
+            "protocol::old_tls_and_old_ciphers_are_refused",
         ],
     ),
     (
@@ -392,6 +394,50 @@ async fn other_expectations_are_ignored() {
     let answer = wire.message().await.expect("an answer");
     assert_eq!(answer.status(), 404, "{answer:?}");
     assert_eq!(gate.tool.requests()[0].header("expect"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_tls_and_old_ciphers_are_refused() {
+    let gate = tls::self_signed(None).await;
+    // RSA key exchange with CBC, then ECDHE with AES-GCM (RFC 5246 §A.5, RFC 5289 §3.2).
+    for (version, cipher, alert) in [
+        ([3, 0], [0x00, 0x2f], &[70, 40][..]),
+        ([3, 1], [0xc0, 0x2f], &[70]),
+        ([3, 2], [0xc0, 0x2f], &[70]),
+        ([3, 3], [0x00, 0x2f], &[40]),
+        ([3, 3], [0xc0, 0x27], &[40]),
+    ] {
+        let extensions = [
+            // Groups, point formats and signatures that every server knows.
+            &[0, 10, 0, 4, 0, 2, 0, 0x17][..],
+            &[0, 11, 0, 2, 1, 0],
+            &[0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
+        ]
+        .concat();
+        let mut hello = version.to_vec();
+        hello.extend([7; 32]);
+        hello.extend([0, 0, 2]);
+        hello.extend(cipher);
+        hello.extend([1, 0]);
+        hello.extend(
+            u16::try_from(extensions.len())
+                .expect("short")
+                .to_be_bytes(),
+        );
+        hello.extend(extensions);
+        let mut record = vec![1, 0, 0, u8::try_from(hello.len()).expect("short")];
+        record.extend(hello);
+        let mut wire = Wire::connect(gate.address()).await;
+        wire.send([0x16, 3, 1, 0, u8::try_from(record.len()).expect("short")])
+            .await;
+        wire.send(record).await;
+        // A fatal alert: that version, or nothing in common.
+        let answer = wire.rest().await;
+        let [0x15, 3, _, 0, 2, 2, code] = answer[..] else {
+            panic!("{version:?} {cipher:?}: {answer:?}");
+        };
+        assert!(alert.contains(&code), "{version:?} {cipher:?}: {code}");
+    }
 }
 
 /// While the first is being answered, the others stay with the client: its writes come to a stop.
