@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use http_desync_guardian::RequestSafetyTier;
+use http_desync_guardian::request_analyzer::HttpRequestData;
+use proptest::strategy::Strategy as _;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use yaml_rust2::Yaml;
 use yaml_rust2::YamlLoader;
 
@@ -27,34 +32,12 @@ struct Case {
 /// not taken here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_readers_frame_differently_is_never_forwarded() {
-    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
-    let log = Arc::clone(&heads);
-    let puppet = Puppet::playing(move |_, mut line| {
-        let log = Arc::clone(&log);
-        async move {
-            // A head is enough to count as forwarded.
-            if let Some(head) = line.wire.head().await {
-                log.lock().expect("sound").push(head);
-                line.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-                    .await;
-            }
-        }
-    })
-    .await;
-    let gate = Gate::with(Plan {
-        routes: puppet.route(", access: public"),
-        ..Plan::default()
-    })
-    .await;
+    let (gate, heads, _puppet) = before_a_listener().await;
     let host = gate.address().to_string();
     let mut counts = BTreeMap::<(String, bool), usize>::new();
     let mut wrong = Vec::new();
     for case in cases(&host) {
-        let next = format!("GET /next HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let text = raw::talk(gate.address(), [&case.head[..], next.as_bytes()].concat()).await;
-        let heads = std::mem::take(&mut *heads.lock().expect("sound"));
-        let forwarded = heads.iter().any(|head| !head.starts_with("GET /next "));
-        let next = !heads.is_empty() && !forwarded;
+        let (text, forwarded, next) = try_out(&gate, &heads, &case.head).await;
         let refused = text.is_empty() || raw::status(&text) == 400;
         let clear = matches!(case.class.as_str(), "Compliant" | "Acceptable");
         let expected = clear && beyond(&case.head).is_none();
@@ -76,6 +59,91 @@ async fn what_readers_frame_differently_is_never_forwarded() {
     assert_eq!(of("Ambiguous"), (0, 58));
     assert_eq!(of("Acceptable"), (2, 13));
     assert_eq!(of("Compliant"), (15, 13));
+}
+
+/// The same by the package's own judgement, on heads made of what frames and of what looks like it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_requests_that_readers_frame_differently_are_never_forwarded() {
+    let (gate, heads, _puppet) = before_a_listener().await;
+    let host = gate.address().to_string();
+    let mut runner = TestRunner::deterministic();
+    let field = (
+        "(Content-Length|content-length|Content_Length|Transfer-Encoding|transfer-encoding|Transfer--Encoding|X|Host|TE|\
+          Content-Length |\tTransfer-Encoding|Transfer-Encoding\x00|\x0bContent-Length|Connection)",
+        "(:|: |:\t| : |::)",
+        "(0|1|5|05|\\+5|5, 5|5;|0x5|chunked|Chunked|chunked, chunked|identity|gzip, chunked|chunked\x00|\x0bchunked|,chunked|x|)",
+        "(\r\n|\r\n|\r\n|\r\n|\n|\r|\r\n )",
+    );
+    let head = (
+        "(GET|HEAD|POST|PUT|DELETE|OPTIONS)",
+        "( |  |\t)?",
+        "(1\\.1|1\\.1|1\\.1|1\\.0)",
+        proptest::collection::vec(field, 0..4),
+    );
+    let (mut bad, mut good) = (0, 0);
+    for _ in 0..1_500 {
+        let made = head.new_tree(&mut runner).expect("a head").current();
+        let (method, blank, version, fields) = made;
+        let fields: String = fields
+            .into_iter()
+            .flat_map(|(name, colon, value, end)| [name, colon, value, end])
+            .collect();
+        // Mostly there is one blank, and it is a space.
+        let blank = if blank.len() == 1 {
+            " "
+        } else {
+            blank.as_str()
+        };
+        let blank = if blank.is_empty() { " " } else { blank };
+        let text = format!("{method}{blank}/x HTTP/{version}\r\nHost: {host}\r\n{fields}\r\n");
+        let verdict = HttpRequestData::analyze_raw_request(text.as_bytes()).tier;
+        let (answer, forwarded, next) = try_out(&gate, &heads, text.as_bytes()).await;
+        if matches!(
+            verdict,
+            RequestSafetyTier::Ambiguous | RequestSafetyTier::Severe
+        ) {
+            bad += 1;
+            assert!(!forwarded && !next, "{verdict:?} {text:?}: {answer}");
+        } else if forwarded {
+            good += 1;
+        }
+    }
+    assert!(bad > 300 && good > 100, "{bad} bad ones, {good} good ones");
+}
+
+/// A gateway before an upstream that notes the head of every request, and takes that for all of it.
+async fn before_a_listener() -> (Gate, Heads, Puppet) {
+    let heads = Heads::default();
+    let log = Arc::clone(&heads);
+    let puppet = Puppet::playing(move |_, mut line| {
+        let log = Arc::clone(&log);
+        async move {
+            if let Some(head) = line.wire.head().await {
+                log.lock().expect("sound").push(head);
+                line.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .await;
+            }
+        }
+    })
+    .await;
+    let gate = Gate::with(Plan {
+        routes: puppet.route(", access: public"),
+        ..Plan::default()
+    })
+    .await;
+    (gate, heads, puppet)
+}
+
+type Heads = Arc<Mutex<Vec<String>>>;
+
+/// The answer to `head`, whether it was forwarded, and whether only the request behind it was.
+async fn try_out(gate: &Gate, heads: &Heads, head: &[u8]) -> (String, bool, bool) {
+    let host = gate.address();
+    let next = format!("GET /next HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let text = raw::talk(host, [head, next.as_bytes()].concat()).await;
+    let heads = std::mem::take(&mut *heads.lock().expect("sound"));
+    let forwarded = heads.iter().any(|head| !head.starts_with("GET /next "));
+    (text, forwarded, !heads.is_empty() && !forwarded)
 }
 
 /// What the corpus lets pass and this gateway does not.
