@@ -133,7 +133,18 @@ impl Worker {
         let Gateway {
             cross_site, site, ..
         } = self.gateway.as_ref();
-        cross_site.check_on_behalf(&parts.method, &parts.headers, site)?;
+        let is = |name: &str, value: &[u8]| {
+            let given = parts.headers.get(name).map(HeaderValue::as_bytes);
+            given.is_some_and(|given| given.eq_ignore_ascii_case(value))
+        };
+        // A WebSocket is opened by GET, and from any site (RFC 6455 §10.2).
+        let websocket = is("upgrade", b"websocket") || is("sec-fetch-mode", b"websocket");
+        let method = if websocket {
+            &Method::POST
+        } else {
+            &parts.method
+        };
+        cross_site.check_on_behalf(method, &parts.headers, site)?;
         for name in ["x-forwarded-method", "x-original-method"] {
             for method in parts.headers.get_all(name) {
                 let method = Method::from_bytes(method.as_bytes());

@@ -257,6 +257,24 @@ async fn auth_answers_no_to_what_another_site_may_have_caused() {
         (Method::GET, &[("sec-fetch-site", "cross-site")], 202),
         (Method::POST, &[("sec-fetch-site", "cross-site")], 403),
         (Method::POST, &[("origin", "null")], 403),
+        (
+            Method::GET,
+            &[
+                ("sec-fetch-mode", "websocket"),
+                ("origin", "https://evil.example"),
+            ],
+            403,
+        ),
+        (
+            Method::GET,
+            &[("upgrade", "WebSocket"), ("origin", "https://evil.example")],
+            403,
+        ),
+        (
+            Method::GET,
+            &[("upgrade", "WebSocket"), ("origin", origin.as_str())],
+            202,
+        ),
         // A proxy need not pass on what the browser said.
         (Method::POST, &[], 202),
         (Method::POST, &[("origin", origin.as_str())], 202),
