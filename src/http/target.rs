@@ -51,7 +51,7 @@ impl<'a> Target<'a> {
         readings::of(self.path)
     }
 
-    /// Whether some reader could make something else of the path.
+    /// Whether every reader takes the path as it is.
     pub fn is_read_as_written(&self) -> bool {
         // The other marks of a second reading are refused in a target.
         memchr::memchr2(b'%', b';', self.path.as_bytes()).is_none()
