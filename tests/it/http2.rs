@@ -221,6 +221,29 @@ async fn crumbs_are_one_field_to_the_tool() {
     assert_eq!(cookies, ["a=1; b=2; c=\"3 4\""]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_that_end_here_are_answered() {
+    let gate = tls::self_signed(None).await;
+    let host = gate.address().to_string();
+    let mut frames = open(&gate).await;
+    let about_us = vec![
+        (":method", "OPTIONS"),
+        (":scheme", "https"),
+        (":path", "*"),
+        (":authority", host.as_str()),
+    ];
+    let last_hop = [good(&host, "OPTIONS"), vec![("max-forwards", "0")]].concat();
+    for (stream, fields) in [(1, about_us), (3, last_hop)] {
+        frames.headers(stream, &fields, END_STREAM).await;
+        assert_eq!(
+            frames.outcome(stream).await.status(),
+            Some(204),
+            "{fields:?}"
+        );
+    }
+    assert!(gate.tool.requests().is_empty());
+}
+
 /// What arrives of a body that is not as long as it was said to be is never a whole request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_length_that_is_not_kept_is_malformed() {

@@ -63,7 +63,7 @@ fn merge_slashes(text: &str) -> Option<String> {
 
 /// RFC 3986 §5.2.4.
 fn resolve_dots(text: &str) -> Option<String> {
-    let dotted = text.split('/').any(|part| matches!(part, "." | ".."));
+    let dotted = text.contains("/.") && text.split('/').any(|part| matches!(part, "." | ".."));
     dotted.then(|| {
         let mut parts = Vec::new();
         let mut open = false;
