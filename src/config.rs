@@ -34,6 +34,7 @@ pub use report::report;
 pub use secret_source::SecretSource;
 
 use crate::crypto::KeyRing;
+use crate::gateway::CrossSite;
 use crate::gateway::Rates;
 use crate::gateway::Route;
 use crate::gateway::Shares;
@@ -73,6 +74,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Where our own endpoints live; `/oauth2/` by default.
     pub endpoint_prefix: PathPrefix,
+    /// What is let in from other origins.
+    pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours instead of a plain redirect.
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.

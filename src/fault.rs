@@ -27,6 +27,10 @@ pub enum Fault {
     RequestTimeout,
     /// An upgrade that is not a well-formed WebSocket handshake.
     BadUpgrade,
+    /// A GET or HEAD request with a body.
+    UnexpectedBody,
+    /// Another site does more than link to an isolated route.
+    Isolated,
     /// One person or tenant has too many requests under way.
     TooManyAtOnce,
     /// One address signs in too often.
@@ -119,7 +123,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -130,6 +134,8 @@ impl Fault {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::BadUpgrade,
+        Self::UnexpectedBody,
+        Self::Isolated,
         Self::TooManyAtOnce,
         Self::RateLimited,
         Self::SignInRequired,
@@ -257,6 +263,18 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "The upgrade is not a WebSocket handshake",
                 "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::UnexpectedBody => (
+                "SG-1015",
+                StatusCode::BAD_REQUEST,
+                "A GET or HEAD request has a body",
+                "Send the body with POST, PUT, PATCH or DELETE: servers disagree on whether it is there otherwise (RFC 9110 9.3.1).",
+            ),
+            Self::Isolated => (
+                "SG-1016",
+                StatusCode::FORBIDDEN,
+                "Other sites may only link to this address",
+                "Open the address itself; whoever runs this tool can list the other page's origin in `allowed_origins`.",
             ),
             Self::TooManyAtOnce => (
                 "SG-1020",

@@ -5,13 +5,15 @@ mod arrivals;
 mod body;
 mod browser_cookies;
 mod callback;
+mod cors;
 mod cross_site;
 mod endpoints;
 mod fairness;
-mod frames;
+pub(crate) mod frames;
 mod identify;
 mod lookup;
 mod loop_breaker;
+mod options;
 mod pipeline;
 mod proxy;
 mod rates;
@@ -34,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
+pub use cross_site::CrossSite;
 pub use fairness::Fairness;
 pub use fairness::Shares;
 pub use rates::Limiters;
@@ -65,6 +68,8 @@ pub struct Gateway {
     pub router: Router,
     /// Who may speak for others.
     pub trusted: TrustedProxies,
+    /// What is let in from other origins.
+    pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.

@@ -46,6 +46,9 @@ pub mod config;
 pub mod crypto;
 pub mod doctor;
 pub mod fault;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod lifecycle;

@@ -2,7 +2,7 @@
 
 pub mod client;
 pub mod connection;
-mod framing;
+pub(crate) mod framing;
 pub mod guard;
 pub mod listener;
 pub mod settings;

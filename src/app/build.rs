@@ -133,6 +133,7 @@ pub(super) fn gateway(
         site,
         router,
         trusted: config.trusted_proxies,
+        cross_site: config.cross_site,
         keep_fragment: config.keep_fragment,
         provider,
         endpoint,

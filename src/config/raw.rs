@@ -17,6 +17,8 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<RawTexts>,
     pub(super) endpoint_prefix: Option<String>,
     pub(super) keep_fragment: Option<String>,
+    pub(super) allowed_origins: Option<RawTexts>,
+    pub(super) csrf: RawCsrf,
     pub(super) marketing_cloud: RawMarketingCloud,
     pub(super) session: RawSession,
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
@@ -107,6 +109,13 @@ pub(super) struct RawRoute {
     pub(super) access: Option<String>,
     pub(super) token: Option<String>,
     pub(super) strip_prefix: Option<String>,
+    pub(super) isolated: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawCsrf {
+    pub(super) header: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

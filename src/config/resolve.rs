@@ -1,6 +1,7 @@
 //! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
+mod cross_site;
 mod limits;
 mod listener;
 mod marketing_cloud;
@@ -54,6 +55,7 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
+        let cross_site = self.cross_site(raw.allowed_origins, raw.csrf, public_url.as_ref());
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let session = self.session(raw.session);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
@@ -72,6 +74,7 @@ impl Resolver<'_> {
             tls,
             trusted_proxies,
             endpoint_prefix: endpoint_prefix?,
+            cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
             provider: provider?,
             client_secret_sources,

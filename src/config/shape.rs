@@ -42,6 +42,8 @@ const TOP: &[Key] = &[
     key("trusted_proxies", Shape::Texts),
     text("endpoint_prefix"),
     text("keep_fragment"),
+    key("allowed_origins", Shape::Texts),
+    key("csrf", Shape::Section(CSRF)),
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
     key("session", Shape::Section(SESSION)),
     key("routes", Shape::Sections(ROUTE)),
@@ -53,6 +55,8 @@ const TOP: &[Key] = &[
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
 ];
+
+const CSRF: &[Key] = &[text("header")];
 
 const TLS: &[Key] = &[text("certificate_file"), text("key_file")];
 
@@ -102,6 +106,7 @@ const ROUTE: &[Key] = &[
     text("protocol"),
     key("health", Shape::Section(HEALTH)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
+    text("isolated"),
 ];
 
 const HEALTH: &[Key] = &[text("path"), text("interval"), text("timeout")];

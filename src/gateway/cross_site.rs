@@ -1,106 +1,279 @@
 //! Requests that another site may have caused (RFC 10017, cross-site request forgery).
 
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::header;
+use http::request::Parts;
 
 use super::site::Site;
 use crate::fault::Fault;
+use crate::http::Origin;
 
-/// Lets safe methods pass, and others only with proof that a page of ours sent them: Fetch Metadata,
-/// else an `Origin` that equals ours. A session's cookie alone proves nothing.
-pub(super) fn check(method: &Method, headers: &HeaderMap, site: &Site) -> Result<(), Fault> {
-    if method.is_safe() {
-        Ok(())
-    } else {
-        same_origin(headers, site)
+/// What the operator says about requests from elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct CrossSite {
+    allowed: Box<[HeaderValue]>,
+    header: Option<HeaderName>,
+}
+
+impl CrossSite {
+    /// Requests from pages of `allowed` pass as our own do, and so do those with `header` from clients
+    /// that say nothing of their origin: no form of another site can add a field.
+    pub fn new(allowed: &[Origin], header: Option<HeaderName>) -> Self {
+        Self {
+            // Browsers write an origin as we do (RFC 6454 §6.2).
+            allowed: allowed
+                .iter()
+                .filter_map(|origin| HeaderValue::try_from(origin.to_string()).ok())
+                .collect(),
+            header,
+        }
+    }
+
+    /// Whether other origins may share what is served here.
+    pub(super) fn shares(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
+    /// The other origin that a request comes from, if it is one of those that may.
+    pub(super) fn allowed_origin(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
+        match Field::of(headers, &header::ORIGIN) {
+            Field::Once(origin) => self.allowed.iter().find(|allowed| *allowed == origin),
+            Field::Absent | Field::Repeated => None,
+        }
+    }
+
+    /// Lets safe methods pass, and others only with proof that a page of ours or of an allowed origin
+    /// sent them. A session's cookie alone proves nothing.
+    pub(super) fn check(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        site: &Site,
+    ) -> Result<(), Fault> {
+        if method.is_safe() || self.is_proven(headers, site) {
+            Ok(())
+        } else {
+            Err(Fault::CrossSite)
+        }
+    }
+
+    /// The check for a proxy in front that asks on behalf of another request. It may have kept from us
+    /// what the browser said, so that silence proves nothing here; what was said still counts.
+    pub(super) fn check_on_behalf(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        site: &Site,
+    ) -> Result<(), Fault> {
+        let silent = !headers.contains_key(SEC_FETCH_SITE) && !headers.contains_key(header::ORIGIN);
+        if silent {
+            return Ok(());
+        }
+        self.check(method, headers, site)
+    }
+
+    /// The check for WebSocket handshakes, which browsers let any site send (RFC 6455 §10.2): an
+    /// `Origin` that equals ours or an allowed one, nothing less.
+    pub(super) fn check_websocket(&self, headers: &HeaderMap, site: &Site) -> Result<(), Fault> {
+        match Field::of(headers, &header::ORIGIN) {
+            Field::Once(origin) if site.is_own(origin.as_bytes()) => Ok(()),
+            _ if self.allowed_origin(headers).is_some() => Ok(()),
+            _ => Err(Fault::CrossSite),
+        }
+    }
+
+    /// The check for routes that other sites may link to and do nothing else with: no fetch, no image,
+    /// no script, no form (Fetch Metadata, resource isolation).
+    pub(super) fn check_isolation(&self, parts: &Parts) -> Result<(), Fault> {
+        let headers = &parts.headers;
+        let from = Field::of(headers, &SEC_FETCH_SITE);
+        let near = match from {
+            Field::Absent => true,
+            Field::Once(from) => matches!(from.as_bytes(), b"same-origin" | b"same-site" | b"none"),
+            Field::Repeated => false,
+        };
+        let is = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
+        let followed = matches!(parts.method, Method::GET | Method::HEAD)
+            && is("sec-fetch-mode", "navigate")
+            && !is("sec-fetch-dest", "object")
+            && !is("sec-fetch-dest", "embed");
+        if near || followed || self.allowed_origin(headers).is_some() {
+            Ok(())
+        } else {
+            Err(Fault::Isolated)
+        }
+    }
+
+    /// Fetch Metadata, else an `Origin` that equals ours, else the configured field.
+    fn is_proven(&self, headers: &HeaderMap, site: &Site) -> bool {
+        if self.allowed_origin(headers).is_some() {
+            return true;
+        }
+        let from = Field::of(headers, &SEC_FETCH_SITE);
+        let origin = Field::of(headers, &header::ORIGIN);
+        match (from, origin) {
+            (Field::Once(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
+            (Field::Absent, Field::Once(origin)) => site.is_own(origin.as_bytes()),
+            (Field::Absent, Field::Absent) => self
+                .header
+                .as_ref()
+                .is_some_and(|name| headers.contains_key(name)),
+            (Field::Repeated, _) | (_, Field::Repeated) => false,
+        }
     }
 }
 
-/// The check for WebSocket handshakes, which browsers let any site send (RFC 6455 §10.2): an
-/// `Origin` that equals ours, nothing less.
-pub(super) fn check_websocket(headers: &HeaderMap, site: &Site) -> Result<(), Fault> {
-    match one(headers, header::ORIGIN.as_str()) {
-        Some(origin) if site.is_own(origin) => Ok(()),
-        _ => Err(Fault::CrossSite),
+/// How often a field that stands alone is there.
+#[derive(Clone, Copy)]
+enum Field<'a> {
+    Absent,
+    Once(&'a HeaderValue),
+    Repeated,
+}
+
+impl<'a> Field<'a> {
+    fn of(headers: &'a HeaderMap, name: &HeaderName) -> Self {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
     }
 }
 
-fn same_origin(headers: &HeaderMap, site: &Site) -> Result<(), Fault> {
-    let proven = match one(headers, "sec-fetch-site") {
-        Some(from) => matches!(from, b"same-origin" | b"none"),
-        None => one(headers, header::ORIGIN.as_str()).is_some_and(|origin| site.is_own(origin)),
-    };
-    proven.then_some(()).ok_or(Fault::CrossSite)
-}
-
-/// The field's value, if it is there once.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let first = values.next()?;
-    values.next().is_none().then_some(first)
-}
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
     use crate::gateway::route::PathPrefix;
-    use crate::http::Origin;
 
-    fn outcome(method: &Method, fields: &[(&'static str, &'static str)]) -> Result<(), Fault> {
-        let origin = Origin::parse("https://tool.example.com").expect("an origin");
-        let site = Site::new(origin, PathPrefix::parse("/oauth2/").expect("a prefix"));
+    fn policy() -> CrossSite {
+        let app = Origin::parse("https://app.example.com").expect("an origin");
+        let header = HeaderName::from_static("x-requested-with");
+        CrossSite::new(&[app], Some(header))
+    }
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let field = |&(name, value): &(&'static str, &'static str)| {
             (
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             )
         };
-        let headers = fields.iter().map(field).collect();
-        match *method {
-            Method::CONNECT => check_websocket(&headers, &site),
-            _ => check(method, &headers, &site),
-        }
+        fields.iter().map(field).collect()
     }
+
+    fn site() -> Site {
+        let origin = Origin::parse("https://tool.example.com").expect("an origin");
+        Site::new(origin, PathPrefix::parse("/oauth2/").expect("a prefix"))
+    }
+
+    const OURS: (&str, &str) = ("origin", "https://tool.example.com");
+    const THEIRS: (&str, &str) = ("origin", "https://app.example.com");
+    const MARK: (&str, &str) = ("x-requested-with", "x");
 
     #[test]
     fn unsafe_methods_need_proof() {
-        const OURS: (&str, &str) = ("origin", "https://tool.example.com");
-        for (fields, passes) in [
-            (&[("sec-fetch-site", "same-origin")][..], true),
-            (&[("sec-fetch-site", "none")], true),
-            (&[("sec-fetch-site", "same-site"), OURS], false),
-            (&[("sec-fetch-site", "cross-site"), OURS], false),
-            (&[OURS], true),
-            (&[OURS, OURS], false),
-            (&[("origin", "https://tool.example.com.evil")], false),
-            (&[("origin", "http://tool.example.com")], false),
-            (&[("origin", "null")], false),
-            (&[], false),
+        for (fields, strict, configured) in [
+            (&[("sec-fetch-site", "same-origin")][..], true, true),
+            (&[("sec-fetch-site", "none")], true, true),
+            (&[("sec-fetch-site", "same-site"), OURS], false, false),
+            (&[("sec-fetch-site", "cross-site"), OURS], false, false),
+            (
+                &[("sec-fetch-site", "none"), ("sec-fetch-site", "none")],
+                false,
+                false,
+            ),
+            (&[OURS], true, true),
+            (&[OURS, OURS], false, false),
+            (&[("origin", "https://tool.example.com.evil")], false, false),
+            (&[("origin", "http://tool.example.com")], false, false),
+            (&[("origin", "null")], false, false),
+            (&[], false, false),
+            (&[MARK], false, true),
+            (&[MARK, ("sec-fetch-site", "cross-site")], false, false),
+            (&[MARK, ("origin", "https://evil.example")], false, false),
+            (&[MARK, ("origin", "null")], false, false),
+            (&[MARK, OURS, OURS], false, false),
+            (&[THEIRS], false, true),
+            (&[THEIRS, ("sec-fetch-site", "cross-site")], false, true),
+            (&[THEIRS, ("sec-fetch-site", "same-site")], false, true),
+            (&[THEIRS, THEIRS], false, false),
+            (&[THEIRS, OURS], false, false),
+            (&[("origin", "HTTPS://app.example.com")], false, false),
+            (&[("origin", "https://app.example.com/")], false, false),
+            (&[("origin", "https://app.example.com:443")], false, false),
         ] {
+            let fields = headers(fields);
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-                assert_eq!(
-                    outcome(&method, fields).is_ok(),
-                    passes,
-                    "{method} {fields:?}"
-                );
+                for (policy, passes) in [(CrossSite::default(), strict), (policy(), configured)] {
+                    let outcome = policy.check(&method, &fields, &site());
+                    assert_eq!(outcome.is_ok(), passes, "{method} {fields:?}");
+                }
             }
-            assert!(outcome(&Method::GET, fields).is_ok());
+            assert!(policy().check(&Method::GET, &fields, &site()).is_ok());
         }
     }
 
     #[test]
-    fn a_websocket_needs_our_origin() {
-        assert!(outcome(&Method::CONNECT, &[("origin", "https://tool.example.com")]).is_ok());
-        for fields in [
-            &[][..],
-            &[("origin", "https://evil.example")],
-            &[("sec-fetch-site", "same-origin")],
+    fn a_websocket_needs_our_origin_or_an_allowed_one() {
+        for (fields, strict, configured) in [
+            (&[OURS][..], true, true),
+            (&[THEIRS], false, true),
+            (&[], false, false),
+            (&[MARK], false, false),
+            (&[("origin", "https://evil.example")], false, false),
+            (&[("sec-fetch-site", "same-origin")], false, false),
+            (&[OURS, OURS], false, false),
         ] {
-            assert!(outcome(&Method::CONNECT, fields).is_err(), "{fields:?}");
+            let fields = headers(fields);
+            for (policy, passes) in [(CrossSite::default(), strict), (policy(), configured)] {
+                let outcome = policy.check_websocket(&fields, &site());
+                assert_eq!(outcome.is_ok(), passes, "{fields:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_isolated_route_can_be_linked_to() {
+        const CROSS: (&str, &str) = ("sec-fetch-site", "cross-site");
+        const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
+        for (method, fields, passes) in [
+            (Method::GET, &[][..], true),
+            (Method::POST, &[("sec-fetch-site", "same-origin")], true),
+            (Method::GET, &[("sec-fetch-site", "same-site")], true),
+            (
+                Method::GET,
+                &[CROSS, NAVIGATE, ("sec-fetch-dest", "document")],
+                true,
+            ),
+            (
+                Method::GET,
+                &[CROSS, NAVIGATE, ("sec-fetch-dest", "embed")],
+                false,
+            ),
+            (
+                Method::GET,
+                &[CROSS, NAVIGATE, ("sec-fetch-dest", "object")],
+                false,
+            ),
+            (Method::POST, &[CROSS, NAVIGATE], false),
+            (Method::GET, &[CROSS, ("sec-fetch-mode", "no-cors")], false),
+            (Method::GET, &[CROSS], false),
+            (Method::GET, &[CROSS, THEIRS], true),
+            (Method::GET, &[CROSS, CROSS, NAVIGATE], true),
+            (Method::GET, &[("sec-fetch-site", "new-word")], false),
+        ] {
+            let mut parts = http::Request::new(()).into_parts().0;
+            parts.method = method;
+            parts.headers = headers(fields);
+            let outcome = policy().check_isolation(&parts);
+            assert_eq!(outcome.is_ok(), passes, "{parts:?}");
         }
     }
 }

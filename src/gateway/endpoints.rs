@@ -7,8 +7,8 @@ use http::StatusCode;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use super::Gateway;
 use super::browser_cookies::set_cookies;
-use super::cross_site;
 use super::lookup::Lookup;
 use super::pipeline::Current;
 use super::pipeline::Stop;
@@ -52,8 +52,14 @@ impl Worker {
                 let reply = self.userinfo(&current.live.session);
                 self.with_session(reply, &current, parts).await
             }
-            // Proxies in front ask with the method of the request that they are about to pass on.
             "auth" => {
+                // As on a route: a forged request must not even refresh.
+                if matches!(
+                    self.look_up(&parts.headers, self.gateway.clock.now()).await,
+                    Lookup::Live(_)
+                ) {
+                    self.check_asked(parts)?;
+                }
                 let current = self.current(parts, record).await?;
                 self.with_session(authenticated(&current), &current, parts)
                     .await
@@ -124,6 +130,34 @@ impl Worker {
         }
     }
 
+    /// Proxies in front ask with the method of the request that they are about to pass on, or name it
+    /// in a field. What is forged through them is as forged as what comes to us.
+    fn check_asked(&self, parts: &Parts) -> Result<(), Fault> {
+        let Gateway {
+            cross_site, site, ..
+        } = self.gateway.as_ref();
+        let is = |name: &str, value: &[u8]| {
+            let given = parts.headers.get(name).map(HeaderValue::as_bytes);
+            given.is_some_and(|given| given.eq_ignore_ascii_case(value))
+        };
+        // A WebSocket is opened by GET, and from any site (RFC 6455 §10.2).
+        let websocket = is("upgrade", b"websocket") || is("sec-fetch-mode", b"websocket");
+        let method = if websocket {
+            &Method::POST
+        } else {
+            &parts.method
+        };
+        cross_site.check_on_behalf(method, &parts.headers, site)?;
+        for name in ["x-forwarded-method", "x-original-method"] {
+            for method in parts.headers.get_all(name) {
+                let method = Method::from_bytes(method.as_bytes());
+                let method = method.map_err(|_| Fault::MalformedRequest)?;
+                cross_site.check_on_behalf(&method, &parts.headers, site)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn with_session(&self, mut reply: Reply, current: &Current, request: &Parts) -> Reply {
         set_cookies(&mut reply, self.session_lines(current, request).await);
         reply
@@ -135,7 +169,9 @@ impl Worker {
         if parts.method != Method::POST {
             return Ok(crate::http::pages::sign_out(&site.path("sign_out")));
         }
-        cross_site::check(&parts.method, &parts.headers, site)?;
+        self.gateway
+            .cross_site
+            .check(&parts.method, &parts.headers, site)?;
         let mut reply = match Audience::of(&parts.method, &parts.headers) {
             Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
             Audience::Program => reply::empty(StatusCode::NO_CONTENT),

@@ -73,7 +73,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
 
 /// How far the frame under way has come.
 #[derive(Debug, Default)]
-struct Meter {
+pub(crate) struct Meter {
     /// Bytes of a head that is not whole yet; 14 at most.
     head: Vec<u8>,
     /// Bytes of the payload still to come.
@@ -81,11 +81,13 @@ struct Meter {
 }
 
 impl Meter {
-    fn is_between_frames(&self) -> bool {
+    /// Whether every frame that was begun has passed whole.
+    pub(crate) fn is_between_frames(&self) -> bool {
         self.head.is_empty() && self.payload == 0
     }
 
-    fn pass(&mut self, bytes: &[u8]) {
+    /// Takes note of bytes that passed.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         while let Some((&byte, rest)) = bytes.split_first() {
             if self.payload > 0 {

@@ -12,13 +12,15 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
+use hyper::body::Body as _;
 use hyper::body::Incoming;
 
+use super::Gateway;
 use super::body::AnswerBody;
 use super::browser_cookies::set_cookies;
-use super::cross_site;
 use super::lookup::Lookup;
 use super::loop_breaker::MAX_FRUITLESS;
+use super::options;
 use super::rates;
 use super::record::Record;
 use super::route::Access;
@@ -73,6 +75,9 @@ impl Handler for Worker {
         answer
             .headers_mut()
             .insert(X_REQUEST_ID, record.id().header().clone());
+        self.gateway
+            .cross_site
+            .share(&parts.headers, answer.headers_mut());
         record.status(answer.status());
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             in_hand.becomes_tunnel();
@@ -89,9 +94,8 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let gateway = &self.gateway;
-        // CONNECT and TRACE have no use behind a gateway and much abuse (RFC 9110 §9.3.6, §9.3.8).
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            let allow = Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            let allow = Some(options::METHODS);
             return Err(Refusal {
                 allow,
                 ..Fault::MethodNotAllowed.into()
@@ -99,8 +103,19 @@ impl Worker {
             .into());
         }
         // An authority in the target does not stand in for it (RFC 9112 §3.2).
-        if parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::HOST) {
+        let malformed = if parts.version < Version::HTTP_2 {
+            !parts.headers.contains_key(header::HOST)
+        } else {
+            // HTTP/1 has no blanks around a value, and none may appear there (RFC 9113 §8.2.1).
+            parts.headers.values().any(is_padded)
+        };
+        let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
+        if malformed || web != parts.uri.authority().is_some() {
             return Err(Fault::MalformedRequest.into());
+        }
+        // Where a reader in front sees no body, ours would hold its next request (RFC 9110 §9.3.1).
+        if matches!(parts.method, Method::GET | Method::HEAD) && !body.is_end_stream() {
+            return Err(Fault::UnexpectedBody.into());
         }
         if let Err(fault) = gateway.site.admit(&parts.uri, &parts.headers) {
             let note = gateway.site.misdirected(&parts.uri, &parts.headers);
@@ -111,7 +126,13 @@ impl Worker {
             }
             .into());
         }
+        if let Some(reply) = options::answer(parts) {
+            return Ok(self.finish(reply).map(AnswerBody::from));
+        }
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
+        if let Some(reply) = gateway.cross_site.preflight(parts) {
+            return Ok(self.finish(reply).map(AnswerBody::from));
+        }
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
                 record.routed(Slot::OWN, gateway.site.prefix());
@@ -145,10 +166,13 @@ impl Worker {
             (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
             (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
         };
+        let Gateway {
+            cross_site, site, ..
+        } = self.gateway.as_ref();
         if websocket {
-            cross_site::check_websocket(&parts.headers, &self.gateway.site)?;
+            cross_site.check_websocket(&parts.headers, site)?;
         } else {
-            cross_site::check(&parts.method, &parts.headers, &self.gateway.site)?;
+            cross_site.check(&parts.method, &parts.headers, site)?;
         }
         match self.fresh(live, now).await {
             Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
@@ -305,6 +329,9 @@ impl Worker {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
                 let mut reply = refusal.reply(audience, record.id().as_str());
+                if ends_connection(refusal.fault) && parts.version < Version::HTTP_2 {
+                    reply.headers_mut().insert(header::CONNECTION, CLOSE);
+                }
                 set_cookies(&mut reply, lines);
                 reply
             }
@@ -473,7 +500,20 @@ impl From<Fault> for Stop {
     }
 }
 
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+fn is_padded(value: &HeaderValue) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.as_bytes().first()) || blank(value.as_bytes().last())
+}
+
+/// Whether what follows such a request cannot be told from it (RFC 9112 §11.2).
+fn ends_connection(fault: Fault) -> bool {
+    matches!(fault, Fault::MalformedRequest | Fault::UnexpectedBody)
+}
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Browsers come by https from now on.
+pub(super) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Refreshes followed from one late cookie.
 const MAX_STEPS: usize = 4;

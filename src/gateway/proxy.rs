@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use super::body::AnswerBody;
 use super::fairness::Ticket;
 use super::pipeline::Current;
+use super::pipeline::HSTS;
 use super::pipeline::Stop;
 use super::record::Record;
 use super::route::Access;
@@ -61,6 +62,9 @@ impl Worker {
         body: Incoming,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
+        if route.isolated {
+            self.gateway.cross_site.check_isolation(parts)?;
+        }
         let websocket = tunnel::is_handshake(parts)? && route.takes_websockets();
         let mut current = self.session(route, parts, websocket).await?;
         if let Some(current) = &current {
@@ -185,7 +189,7 @@ impl Worker {
         let (mut head, body) = answer.into_parts();
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        headers::strip_hop_by_hop(&mut head.headers);
+        headers::clean_answer(&mut head.headers);
         let names = self.gateway.site.names();
         match route.to {
             // A tenant's API has no business in this site's cookie jar, cache or transport policy.
@@ -193,7 +197,9 @@ impl Worker {
                 for name in [
                     header::SET_COOKIE,
                     header::STRICT_TRANSPORT_SECURITY,
-                    CLEAR_SITE_DATA,
+                    headers::CLEAR_SITE_DATA,
+                    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 ] {
                     head.headers.remove(name);
                 }
@@ -202,6 +208,18 @@ impl Worker {
                 headers::retain_set_cookies(&mut head.headers, |line| {
                     cookies::sets_ours(line, names)
                 });
+                if head.headers.contains_key(headers::CLEAR_SITE_DATA) {
+                    headers::keep_cookies(&mut head.headers);
+                }
+                // The transport ends here, and so does its policy: `max-age=0` would undo ours.
+                if head
+                    .headers
+                    .remove(header::STRICT_TRANSPORT_SECURITY)
+                    .is_some()
+                    && self.gateway.site.is_https()
+                {
+                    head.headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+                }
             }
         }
         if route.access == Access::Optional {
@@ -392,5 +410,3 @@ fn is_shared(answer: &HeaderMap) -> bool {
         directive.eq_ignore_ascii_case(b"public") || starts(b"s-maxage")
     })
 }
-
-const CLEAR_SITE_DATA: header::HeaderName = header::HeaderName::from_static("clear-site-data");

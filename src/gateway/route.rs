@@ -16,6 +16,8 @@ pub struct Route {
     pub token: Token,
     /// Whether the prefix is taken off before forwarding. Always so for [`Destination::Rest`].
     pub strip_prefix: bool,
+    /// Whether other sites may do no more than link here.
+    pub isolated: bool,
 }
 
 impl Route {
@@ -48,8 +50,8 @@ pub enum Destination {
     Tool(Upstream),
 }
 
-/// Who may ask for a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who may ask for a route, from few to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Only with a session.
     SignedIn,
@@ -94,11 +96,25 @@ impl PathPrefix {
 
     /// What follows the prefix, if `path` is under it: empty or starting with `/`.
     pub fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let bare = self.0.strip_suffix('/').unwrap_or(&self.0);
-        let rest = path.strip_prefix(bare)?;
-        // `/assets/` does not speak for `/assets`, but for all below it.
-        let whole = rest.starts_with('/') || (rest.is_empty() && !self.0.ends_with('/'));
-        whole.then_some(rest)
+        let rest = path.strip_prefix(self.bare())?;
+        self.is_whole(rest).then_some(rest)
+    }
+
+    /// Whether `path` is under the prefix for a reader to whom case is nothing.
+    pub fn is_like(&self, path: &str) -> bool {
+        path.split_at_checked(self.bare().len())
+            .is_some_and(|(head, rest)| {
+                head.eq_ignore_ascii_case(self.bare()) && self.is_whole(rest)
+            })
+    }
+
+    fn bare(&self) -> &str {
+        self.0.strip_suffix('/').unwrap_or(&self.0)
+    }
+
+    /// `/assets/` does not speak for `/assets`, but for all below it.
+    fn is_whole(&self, rest: &str) -> bool {
+        rest.starts_with('/') || (rest.is_empty() && !self.0.ends_with('/'))
     }
 }
 

@@ -1,5 +1,9 @@
 //! From a path to what serves it: an endpoint of ours, or a route.
 
+#[cfg(test)]
+mod property;
+
+use super::route::Access;
 use super::route::Destination;
 use super::route::Route;
 use super::site::Site;
@@ -39,40 +43,49 @@ impl Router {
             }
             return Ok(Served::Own(rest.strip_prefix('/').unwrap_or(rest)));
         }
-        let (index, route) = self
-            .0
-            .iter()
-            .enumerate()
-            .find(|(_, route)| route.prefix.strip(target.path()).is_some())
-            .ok_or(Fault::NoRoute)?;
-        // `/site/%61dmin` is `/site/admin` to a tool: both spellings have to lead to the same rules.
-        if target
-            .decoded_path()
-            .is_some_and(|decoded| !self.is_found_by(&decoded, route, site))
-        {
-            return Err(Fault::AmbiguousTarget);
-        }
+        let (index, route) = self.first(target.path())?.ok_or(Fault::NoRoute)?;
         // Customers' keys at the API may hold `%2f`, `%25` and `;`. A tool could read them as it likes.
         if target.is_opaque() && route.to != Destination::Rest {
             return Err(Fault::AmbiguousTarget);
         }
+        // `/site/%61dmin` is `/site/admin` to a tool: all spellings have to lead to the same rules.
+        if !target.is_read_as_written() {
+            let readings = target.readings().ok_or(Fault::AmbiguousTarget)?;
+            for reading in readings {
+                let found = self.first(&reading)?;
+                let same = found.is_some_and(|(_, found)| found.prefix == route.prefix);
+                if !same || site.prefix().strip(&reading).is_some() {
+                    return Err(Fault::AmbiguousTarget);
+                }
+            }
+        }
         Ok(Served::Route(index, route))
     }
 
-    fn is_found_by(&self, path: &str, route: &Route, site: &Site) -> bool {
-        let found = self
-            .0
-            .iter()
-            .find(|route| route.prefix.strip(path).is_some());
-        site.prefix().strip(path).is_none()
-            && found.is_some_and(|found| found.prefix == route.prefix)
+    /// The longest prefix above `path`. Paths are case-sensitive (RFC 9110 §4.2.3), but a tool may
+    /// think otherwise: where `/admin` is for fewer people than `/`, `/Admin` is refused.
+    fn first(&self, path: &str) -> Result<Option<(usize, &Route)>, Fault> {
+        let mut like = Access::Public;
+        for (index, route) in self.0.iter().enumerate() {
+            if route.prefix.strip(path).is_some() {
+                let weaker = route.access > like;
+                return if weaker {
+                    Err(Fault::AmbiguousTarget)
+                } else {
+                    Ok(Some((index, route)))
+                };
+            }
+            if route.prefix.is_like(path) {
+                like = like.min(route.access);
+            }
+        }
+        Ok(None)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::route::Access;
     use crate::gateway::route::PathPrefix;
     use crate::gateway::route::Token;
     use crate::http::Origin;
@@ -85,11 +98,18 @@ mod tests {
         let route = |prefix: &str, to: &Destination| Route {
             prefix: PathPrefix::parse(prefix).expect("a prefix"),
             to: to.clone(),
-            access: Access::SignedIn,
+            access: if prefix.ends_with("public") {
+                Access::Public
+            } else {
+                Access::SignedIn
+            },
             token: Token::None,
             strip_prefix: false,
+            isolated: false,
         };
         let router = Router::new(vec![
+            route("/public", &tool),
+            route("/public/staff/", &tool),
             route("/", &tool),
             route("/mc/rest/", &Destination::Rest),
             route("/mc", &tool),
@@ -120,6 +140,9 @@ mod tests {
             ("/oauth2/callback", "own:callback"),
             ("/oauth2/callback/", "own:callback/"),
             ("/oauth2x", "/"),
+            ("/Public/x", "/"),
+            ("/public/x", "/public"),
+            ("/public/staff/x", "/public/staff/"),
         ] {
             assert_eq!(find(path).as_deref(), Ok(served), "{path}");
         }
@@ -138,6 +161,8 @@ mod tests {
             "/mc/%72est/x",
             "/o%61uth2/callback",
             "/mc%2frest/x",
+            "/public/Staff/x",
+            "/public/%53taff/x",
         ] {
             assert_eq!(find(path), Err(Fault::AmbiguousTarget), "{path}");
         }

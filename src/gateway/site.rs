@@ -1,5 +1,7 @@
 //! The public side: what browsers call this gateway, and where its own endpoints are.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use http::HeaderValue;
 use http::Uri;
@@ -21,6 +23,8 @@ pub struct Site {
     origin: Origin,
     authorities: Vec<String>,
     base: String,
+    host: HeaderValue,
+    forwarded: String,
     prefix: PathPrefix,
     names: CookieNames,
 }
@@ -32,7 +36,13 @@ impl Site {
         let mut authorities = vec![origin.authority(), with_port];
         authorities.dedup();
         let names = CookieNames::new(origin.scheme() == Scheme::Https);
+        // A host name or an address in brackets, which a field may always hold.
+        let host = HeaderValue::try_from(origin.authority())
+            .unwrap_or_else(|_| HeaderValue::from_static(""));
+        let scheme = origin.scheme().as_str();
         Self {
+            forwarded: format!(";host=\"{}\";proto={scheme}", origin.authority()),
+            host,
             base: origin.to_string(),
             authorities,
             origin,
@@ -44,6 +54,20 @@ impl Site {
     /// The public origin.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The `Host` field that browsers send.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// What a tool is told of `client` and this site in one field (RFC 7239 §4).
+    pub fn forwarded(&self, client: IpAddr) -> String {
+        match client {
+            IpAddr::V4(address) => format!("for={address}{}", self.forwarded),
+            // Brackets and colons need quotes (RFC 7239 §6).
+            IpAddr::V6(address) => format!("for=\"[{address}]\"{}", self.forwarded),
+        }
     }
 
     /// Whether browsers come by https.
@@ -182,6 +206,24 @@ mod tests {
         );
         assert!(site.is_own(b"https://tool.example.com"));
         assert!(!site.is_own(b"http://tool.example.com") && !site.is_own(b"null"));
+    }
+
+    #[test]
+    fn what_is_forwarded_is_told_in_the_standards_words() {
+        let site = site("https://tool.example.com:8443");
+        for (client, told) in [
+            (
+                "192.0.2.1",
+                "for=192.0.2.1;host=\"tool.example.com:8443\";proto=https",
+            ),
+            (
+                "2001:db8::1",
+                "for=\"[2001:db8::1]\";host=\"tool.example.com:8443\";proto=https",
+            ),
+        ] {
+            assert_eq!(site.forwarded(client.parse().expect("an address")), told);
+        }
+        assert_eq!(site.host(), "tool.example.com:8443");
     }
 
     #[test]

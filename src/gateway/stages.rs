@@ -13,6 +13,7 @@ use http::header;
 use http::uri::PathAndQuery;
 
 use super::identify::RequestId;
+use super::options;
 use super::route::Destination;
 use super::route::Route;
 use super::route::Token;
@@ -61,11 +62,15 @@ impl Sanitized {
             cookies: tool.then_some(site.names()),
             authorization: tool && route.token == Token::None,
             browser: tool,
+            safe: method.is_safe(),
         };
+        let mut headers =
+            headers::forwardable(inbound, &rules).map_err(|_| Fault::MalformedRequest)?;
+        options::count_hop(method, &mut headers);
         Ok(Self {
             method: method.clone(),
             uri: forwarded_target(target, route)?,
-            headers: headers::forwardable(inbound, &rules),
+            headers,
         })
     }
 
@@ -94,16 +99,19 @@ impl Sanitized {
         token: Token,
         from: &Provenance<'_>,
     ) -> Result<Authorized, Fault> {
-        let own = |text: &str| HeaderValue::try_from(text).map_err(|_| Fault::Internal);
-        let host = own(&from.site.origin().authority())?;
-        self.headers.insert(X_FORWARDED_HOST, host.clone());
-        self.headers.insert(header::HOST, host);
+        let site = from.site;
+        self.headers.insert(header::HOST, site.host().clone());
+        self.headers.insert(X_FORWARDED_HOST, site.host().clone());
         self.headers.insert(
             X_FORWARDED_PROTO,
-            HeaderValue::from_static(from.site.origin().scheme().as_str()),
+            HeaderValue::from_static(site.origin().scheme().as_str()),
         );
+        // All say the same, as tools choose one of them: the client, and nothing that it said itself.
+        let client = own(from.client.to_string())?;
+        self.headers.insert(X_FORWARDED_FOR, client.clone());
+        self.headers.insert(X_REAL_IP, client);
         self.headers
-            .insert(X_FORWARDED_FOR, own(&from.client.to_string())?);
+            .insert(header::FORWARDED, own(site.forwarded(from.client))?);
         if let Some(live) = live {
             for (name, value) in &live.identity {
                 self.headers.insert(name, value.clone());
@@ -173,7 +181,7 @@ impl Authorized {
 }
 
 /// Path and query, byte for byte but for the prefix that the route takes off.
-fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
+pub(super) fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
     let mut path = target.path();
     if route.strip_prefix {
         path = route.prefix.strip(path).ok_or(Fault::Internal)?;
@@ -188,9 +196,14 @@ fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri, Fault> {
         .map_err(|_| Fault::AmbiguousTarget)
 }
 
+fn own(text: String) -> Result<HeaderValue, Fault> {
+    HeaderValue::try_from(text).map_err(|_| Fault::Internal)
+}
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
 /// Names the request in logs and pages.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -209,6 +222,7 @@ mod tests {
             access: Access::SignedIn,
             token: Token::Bearer,
             strip_prefix,
+            isolated: false,
         };
         let target = Target::from_parts(path, query).expect("a target");
         forwarded_target(&target, &route)

@@ -100,7 +100,7 @@ impl Worker {
             }
         });
         let (mut head, _) = answer.into_parts();
-        headers::strip_hop_by_hop(&mut head.headers);
+        headers::clean_answer(&mut head.headers);
         headers::retain_set_cookies(&mut head.headers, |line| {
             cookies::sets_ours(line, self.gateway.site.names())
         });

@@ -99,7 +99,7 @@ pub struct Crumb<'a> {
 
 impl<'a> Crumb<'a> {
     /// What the cookie is called; some readers take a nameless cookie's value for its name.
-    fn subject(&self) -> &'a [u8] {
+    pub fn subject(&self) -> &'a [u8] {
         if self.name.is_empty() {
             self.value
                 .split(|&b| b == b'=')

@@ -21,11 +21,22 @@ pub struct RequestRules<'a> {
     pub authorization: bool,
     /// Whether the fields with which a browser tells where it is coming from pass.
     pub browser: bool,
+    /// Whether the request's method is safe, and has to stay so: another one in a field would be a
+    /// method that no check has seen.
+    pub safe: bool,
 }
+
+/// A field that some readers take for `Content-Length` or `Transfer-Encoding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a field is spelt nearly like one that frames the message")]
+pub struct NearlyFraming;
 
 /// The fields of `inbound` that may be forwarded. Nothing that frames, routes, authenticates or
 /// identifies is among them: the caller adds its own.
-pub fn forwardable(inbound: &HeaderMap, rules: &RequestRules<'_>) -> HeaderMap {
+pub fn forwardable(
+    inbound: &HeaderMap,
+    rules: &RequestRules<'_>,
+) -> Result<HeaderMap, NearlyFraming> {
     let named = ConnectionOptions::of(inbound);
     // Room for the fields that the caller adds, so that the map is not grown.
     let mut outbound = HeaderMap::with_capacity(inbound.len() + OWN_FIELDS);
@@ -34,6 +45,8 @@ pub fn forwardable(inbound: &HeaderMap, rules: &RequestRules<'_>) -> HeaderMap {
             Class::Plain => true,
             Class::Authorization => rules.authorization,
             Class::Browser => rules.browser,
+            Class::Method => !rules.safe,
+            Class::NearlyFraming => return Err(NearlyFraming),
             Class::Cookie | Class::Dropped => false,
         };
         if passes && !named.contains(name) {
@@ -46,24 +59,88 @@ pub fn forwardable(inbound: &HeaderMap, rules: &RequestRules<'_>) -> HeaderMap {
     {
         outbound.insert(header::COOKIE, cookie);
     }
-    outbound
+    Ok(outbound)
 }
 
-/// Takes out of an upstream's answer what ends at this hop (RFC 9110 §7.6.1).
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must not
-    // cut the answer short.
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.remove(header::CONTENT_LENGTH);
+/// Whether a client's field of this name passes to a tool as it is.
+pub fn is_forwardable(name: &HeaderName) -> bool {
+    classify(name.as_str()) == Class::Plain
+}
+
+/// Whether `name` is `Content-Length` or `Transfer-Encoding` to a reader who makes nothing of
+/// separators. The two themselves are not asked about.
+pub(crate) fn is_nearly_framing(name: &[u8]) -> bool {
+    if name.len() < "contentlength".len() {
+        return false;
     }
+    let letters = || {
+        name.iter()
+            .filter(|byte| byte.is_ascii_alphanumeric())
+            .map(u8::to_ascii_lowercase)
+    };
+    letters().eq(*b"contentlength") || letters().eq(*b"transferencoding")
+}
+
+/// Takes out of an upstream's answer what ends at this hop (RFC 9110 §7.6.1), and what only this
+/// gateway says: a tool that repeats what it was told would hand the token to the browser.
+pub fn clean_answer(headers: &mut HeaderMap) {
     let named = ConnectionOptions::of(headers);
-    for name in &named.0 {
-        headers.remove(name);
-    }
-    for name in &HOP_BY_HOP {
+    let dropped = |name: &HeaderName| ends_here(name.as_str()) || named.contains(name);
+    let gone: Vec<_> = headers
+        .keys()
+        .filter(|name| dropped(name))
+        .cloned()
+        .collect();
+    for name in gone {
+        // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must
+        // not cut the answer short.
+        if name == header::TRANSFER_ENCODING {
+            headers.remove(header::CONTENT_LENGTH);
+        }
         headers.remove(name);
     }
 }
+
+/// Whether a field of an answer is for this hop only, or ours to say.
+fn ends_here(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'c') => name == "connection",
+        Some(b'k') => name == "keep-alive",
+        Some(b'p') => matches!(
+            name,
+            "proxy-connection" | "proxy-authenticate" | "proxy-authorization"
+        ),
+        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
+        Some(b'u') => name == "upgrade",
+        Some(b'x') => ["x-forwarded-", "x-marketing-cloud-", "x-auth-request-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)),
+        _ => false,
+    }
+}
+
+/// Takes out of `Clear-Site-Data` what would end the session: signing out is this gateway's.
+pub fn keep_cookies(headers: &mut HeaderMap) {
+    let kept: Vec<HeaderValue> = headers
+        .get_all(CLEAR_SITE_DATA)
+        .iter()
+        .flat_map(|field| field.as_bytes().split(|&b| b == b','))
+        .flat_map(|kind| match kind.trim_ascii() {
+            b"\"*\"" => ["\"cache\"", "\"storage\""]
+                .map(HeaderValue::from_static)
+                .to_vec(),
+            b"\"cookies\"" => Vec::new(),
+            other => HeaderValue::from_bytes(other).into_iter().collect(),
+        })
+        .collect();
+    headers.remove(CLEAR_SITE_DATA);
+    for kind in kept {
+        headers.append(CLEAR_SITE_DATA, kind);
+    }
+}
+
+/// Asks a browser to forget what it holds of a site.
+pub const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Takes out the `Set-Cookie` lines that `refused` names.
 pub fn retain_set_cookies(headers: &mut HeaderMap, refused: impl Fn(&HeaderValue) -> bool) {
@@ -118,26 +195,36 @@ enum Class {
     Authorization,
     /// Passes to tools only.
     Browser,
+    /// Names another method; passes with unsafe ones.
+    Method,
+    /// Makes the request one that readers frame differently.
+    NearlyFraming,
     /// Passes without our cookies.
     Cookie,
     /// Belongs to this hop, or is ours to say.
     Dropped,
 }
 
-/// Sorts a lower-case name. Names with `_` or `.` are sorted by what a CGI-like reader makes of
-/// them, and never pass under a name that we own (CVE-2025-64484).
+/// Sorts a lower-case name. Names with `_`, `.` or the like are sorted by what a CGI-like reader
+/// makes of them, and never pass under a name that we own (CVE-2025-64484).
 fn classify(name: &str) -> Class {
-    if name.bytes().any(|b| b == b'_' || b == b'.') {
+    if name.bytes().any(is_odd) {
         let folded: String = name
             .chars()
-            .map(|c| if c == '_' || c == '.' { '-' } else { c })
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .collect();
         return match classify_folded(&folded) {
             Class::Plain => Class::Plain,
+            _ if is_nearly_framing(name.as_bytes()) => Class::NearlyFraming,
             _ => Class::Dropped,
         };
     }
     classify_folded(name)
+}
+
+/// What CGI writes as `_`, as it does with a hyphen.
+fn is_odd(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric() && byte != b'-'
 }
 
 fn classify_folded(name: &str) -> Class {
@@ -145,11 +232,13 @@ fn classify_folded(name: &str) -> Class {
         Some(b'a') if name == "authorization" => return Class::Authorization,
         Some(b'c') => match name {
             "cookie" => return Class::Cookie,
-            "connection" | "content-length" | "client-ip" | "cf-connecting-ip" => true,
+            "connection" | "content-length" | "client-ip" | "cf-connecting-ip"
+            | "cf-connecting-ipv6" => true,
+            _ if is_nearly_framing(name.as_bytes()) => return Class::NearlyFraming,
             _ => false,
         },
         Some(b'e') => name == "expect",
-        Some(b'f') => name == "forwarded",
+        Some(b'f') => matches!(name, "forwarded" | "fastly-client-ip"),
         Some(b'h') => matches!(name, "host" | "http2-settings"),
         Some(b'k') => name == "keep-alive",
         Some(b'o') if name == "origin" => return Class::Browser,
@@ -158,29 +247,58 @@ fn classify_folded(name: &str) -> Class {
             "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "proxy"
         ),
         Some(b'r') if name == "referer" => return Class::Browser,
-        Some(b's') if name.starts_with("sec-") => return Class::Browser,
-        Some(b't') => {
+        Some(b'r') => {
             matches!(
                 name,
-                "te" | "trailer" | "transfer-encoding" | "traceparent" | "true-client-ip"
+                "remote-user" | "remote-email" | "remote-name" | "remote-groups"
             )
+        }
+        Some(b's') if name.starts_with("sec-") => return Class::Browser,
+        Some(b't') => {
+            let ours = matches!(
+                name,
+                "te" | "trailer" | "transfer-encoding" | "traceparent" | "true-client-ip"
+            );
+            if !ours && is_nearly_framing(name.as_bytes()) {
+                return Class::NearlyFraming;
+            }
+            ours
         }
         Some(b'u') => name == "upgrade",
         Some(b'v') => name == "via",
         Some(b'x') => {
+            if matches!(
+                name,
+                "x-http-method-override" | "x-http-method" | "x-method-override"
+            ) {
+                return Class::Method;
+            }
             [
                 "x-forwarded-",
                 "x-marketing-cloud-",
                 "x-original-",
                 "x-rewrite-",
                 "x-real-",
-                "x-auth-request-",
+                "x-envoy-",
             ]
             .iter()
             .any(|prefix| name.starts_with(prefix))
+                || (name.starts_with("x-auth-") && name != "x-auth-token")
                 || matches!(
                     name,
-                    "x-forwarded" | "x-request-id" | "x-client-ip" | "x-cluster-client-ip"
+                    "x-forwarded"
+                        | "x-request-id"
+                        | "x-client-ip"
+                        | "x-remote-user"
+                        | "x-webauth-user"
+                        | "x-host"
+                        | "x-http-host-override"
+                        | "x-scheme"
+                        | "x-url-scheme"
+                        | "x-cluster-client-ip"
+                        | "x-azure-clientip"
+                        | "x-azure-socketip"
+                        | "x-appengine-user-ip"
                 )
         }
         _ => false,
@@ -198,18 +316,6 @@ const MAX_OPTIONS: usize = 32;
 /// The fields that a proxied request gains, at most.
 const OWN_FIELDS: usize = 16;
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,7 +325,12 @@ mod tests {
         cookies: Some(&COOKIES),
         authorization: false,
         browser: true,
+        safe: true,
     };
+
+    fn passed(inbound: &HeaderMap, rules: &RequestRules<'_>) -> HeaderMap {
+        forwardable(inbound, rules).expect("clear framing")
+    }
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         let field = |(name, value): &(&str, &str)| {
@@ -245,14 +356,12 @@ mod tests {
             "X-Marketing-Cloud-Business-Unit",
             "X_Marketing_Cloud_Rest_Url",
             "Authorization",
-            "authorization_",
             "AUTHORIZATION",
             "X-Request-Id",
             "Traceparent",
             "Host",
-            "Transfer_Encoding",
-            "Content_Length",
             "Content-Length",
+            "Transfer-Encoding",
             "TE",
             "Upgrade",
             "Proxy-Authorization",
@@ -265,17 +374,55 @@ mod tests {
             "X-Auth-Request-User",
             "HTTP2-Settings",
             "Keep-Alive",
-            "Cookie_",
             "Connection",
+            "X!Forwarded~User",
+            "X-Auth-User",
+            "X_Auth_Roles",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Remote-User",
+            "X-HTTP-Host-Override",
+            "Fastly-Client-IP",
+            "X-HTTP-Method-Override",
+            "x_http_method",
         ] {
-            if name == "authorization_" || name == "Cookie_" {
-                continue; // folds to another name
-            }
-            assert!(
-                forwardable(&map(&[(name, "1")]), &TOOL).is_empty(),
-                "{name}"
-            );
+            assert!(passed(&map(&[(name, "1")]), &TOOL).is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_spelt_nearly_like_framing_is_refused() {
+        for name in [
+            "Transfer_Encoding",
+            "transfer.encoding",
+            "Transfer---Encoding",
+            "TransferEncoding",
+            "Content_Length",
+            "content-length-",
+            "Content--Length",
+        ] {
+            let inbound = map(&[("accept", "a"), (name, "1")]);
+            assert_eq!(forwardable(&inbound, &TOOL), Err(NearlyFraming), "{name}");
+        }
+        let others = map(&[
+            ("content-lengths", "1"),
+            ("content-type", "t"),
+            ("x-content-length", "1"),
+        ]);
+        assert_eq!(forwardable(&others, &TOOL), Ok(others));
+    }
+
+    #[test]
+    fn a_safe_method_stays_the_method() {
+        let inbound = map(&[("x-http-method-override", "DELETE")]);
+        assert!(passed(&inbound, &TOOL).is_empty());
+        let rules = RequestRules {
+            safe: false,
+            ..TOOL
+        };
+        assert_eq!(passed(&inbound, &rules), inbound);
+        let odd = map(&[("x_http_method_override", "DELETE")]);
+        assert!(passed(&odd, &rules).is_empty());
     }
 
     #[test]
@@ -285,13 +432,15 @@ mod tests {
             ("accept", "b"),
             ("x-custom", "1"),
             ("x_custom", "2"),
+            ("x-auth-token", "3"),
             ("origin", "o"),
         ]);
-        assert_eq!(forwardable(&inbound, &TOOL), inbound);
+        assert_eq!(passed(&inbound, &TOOL), inbound);
         let api = RequestRules {
             cookies: None,
             authorization: false,
             browser: false,
+            safe: true,
         };
         let inbound = map(&[
             ("origin", "o"),
@@ -300,7 +449,7 @@ mod tests {
             ("cookie", "a=1"),
             ("range", "b"),
         ]);
-        assert_eq!(forwardable(&inbound, &api), map(&[("range", "b")]));
+        assert_eq!(passed(&inbound, &api), map(&[("range", "b")]));
     }
 
     #[test]
@@ -312,18 +461,52 @@ mod tests {
             ("x-b", "1"),
             ("x-c", "1"),
         ]);
-        assert_eq!(forwardable(&inbound, &TOOL), map(&[("x-c", "1")]));
+        assert_eq!(passed(&inbound, &TOOL), map(&[("x-c", "1")]));
         let mut answer = inbound;
-        strip_hop_by_hop(&mut answer);
+        clean_answer(&mut answer);
         assert_eq!(answer, map(&[("x-c", "1")]));
+    }
+
+    #[test]
+    fn an_answer_keeps_what_is_its_own() {
+        let mut answer = map(&[
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("upgrade", "h2c"),
+            ("x-forwarded-access-token", "secret"),
+            ("x-marketing-cloud-rest-url", "u"),
+            ("server", "s"),
+        ]);
+        clean_answer(&mut answer);
+        assert_eq!(answer, map(&[("server", "s")]));
+    }
+
+    #[test]
+    fn an_answer_does_not_end_the_session() {
+        for (told, kept) in [
+            (&["\"cookies\""][..], &[][..]),
+            (
+                &["\"cache\", \"cookies\"", "\"storage\""],
+                &["\"cache\"", "\"storage\""],
+            ),
+            (&["\"*\""], &["\"cache\"", "\"storage\""]),
+        ] {
+            let fields = |values: &[&'static str]| {
+                let field = |value: &&'static str| ("clear-site-data", *value);
+                map(&values.iter().map(field).collect::<Vec<_>>())
+            };
+            let mut answer = fields(told);
+            keep_cookies(&mut answer);
+            assert_eq!(answer, fields(kept), "{told:?}");
+        }
     }
 
     #[test]
     fn the_clients_authorization_passes_only_where_no_token_is_added() {
         let inbound = map(&[("authorization", "Basic x")]);
-        assert!(forwardable(&inbound, &TOOL).is_empty());
+        assert!(passed(&inbound, &TOOL).is_empty());
         assert_eq!(
-            forwardable(
+            passed(
                 &inbound,
                 &RequestRules {
                     authorization: true,

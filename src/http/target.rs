@@ -2,8 +2,9 @@
 //!
 //! What is decided on is what is forwarded, so nothing here decodes, normalises or rewrites.
 
+mod readings;
+
 use http::Uri;
-use percent_encoding::percent_decode_str;
 
 /// An origin-form target (RFC 9112 §3.2.1) that every reader splits into the same segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +45,16 @@ impl<'a> Target<'a> {
         self.path
     }
 
-    /// The path as a reader sees it who decodes first; `None` where that changes nothing.
-    pub fn decoded_path(&self) -> Option<String> {
-        let decoded = self
-            .path
-            .contains('%')
-            .then(|| percent_decode_str(self.path).decode_utf8_lossy())?;
-        Some(decoded.into_owned())
+    /// What readers could make of the path who decode, cut or normalise it: itself where that changes
+    /// nothing. `None` if that is more than anybody needs.
+    pub fn readings(&self) -> Option<Vec<String>> {
+        readings::of(self.path)
+    }
+
+    /// Whether every reader takes the path as it is.
+    pub fn is_read_as_written(&self) -> bool {
+        // The other marks of a second reading are refused in a target.
+        memchr::memchr2(b'%', b';', self.path.as_bytes()).is_none()
     }
 
     /// The query without its `?`.

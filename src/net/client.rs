@@ -1,6 +1,7 @@
 //! Who the client is: the peer, or whom a trusted proxy says it speaks for (RFC 7239).
 
 use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use http::HeaderMap;
 
@@ -42,9 +43,10 @@ impl Client {
 
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
-    text.parse::<IpAddr>()
-        .ok()
-        .map(|address| address.to_canonical())
+    let bare = text.parse::<IpAddr>().ok();
+    // Some proxies write the client's port as well.
+    let address = bare.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))?;
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]
@@ -99,6 +101,20 @@ mod tests {
                 true,
             ),
             ("10.0.0.1", &["10.0.0.0/8"], &[], "10.0.0.1", true),
+            (
+                "10.0.0.1",
+                &["10.0.0.0/8"],
+                &["6.6.6.6, 1.1.1.1:4711,10.0.0.2:80"],
+                "1.1.1.1",
+                true,
+            ),
+            (
+                "10.0.0.1",
+                &["10.0.0.0/8"],
+                &["[2001:db8::1]:4711"],
+                "2001:db8::1",
+                true,
+            ),
             (
                 "[::ffff:10.0.0.1]",
                 &["10.0.0.0/8"],

@@ -8,9 +8,11 @@
 
 use memchr::memchr;
 
+use crate::http::headers;
+
 /// Follows the requests of one connection through their bytes.
 #[derive(Debug, Default)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     /// What has come of the line that is not complete yet.
     held: Vec<u8>,
@@ -48,14 +50,14 @@ struct Head {
 
 /// Nothing from this byte on can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ambiguous {
+pub(crate) struct Ambiguous {
     /// How many bytes of those looked at last may still be read.
     pub(super) at: usize,
 }
 
 impl Framing {
     /// Looks at the bytes that came next.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Result<(), Ambiguous> {
+    pub(crate) fn look(&mut self, bytes: &[u8]) -> Result<(), Ambiguous> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = bytes.len() - rest.len();
@@ -158,6 +160,9 @@ impl Head {
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             let first = !std::mem::replace(&mut self.chunked, true);
             (first && value.eq_ignore_ascii_case(b"chunked")).then_some(())?;
+        } else if headers::is_nearly_framing(name) {
+            // `Transfer_Encoding` is a coding to a reader in front, and then the body is a request to us.
+            return None;
         }
         Some(())
     }
@@ -214,6 +219,7 @@ mod tests {
             "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nX: #\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n\n\n\r#\n",
             "POST / HTTP/1.1\r\ncontent-length:0\r\nTe: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Lengths: 1\r\nX_Content_Length: 1\r\nTransfer: 1\r\n\r\n",
             "POST / HTTP/1.0\r\nCONTENT-LENGTH:\t3 \r\n\r\nabc",
             "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n5;a=\"b\"\r\n\n\r\n\n\r\r\n0A\r\n0123456789\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\n\r\n0\r\nTrailer: x\r\n\r\n",
@@ -242,6 +248,9 @@ mod tests {
             "GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "GET / HTTP/1.1\r\nTransfer-Encoding: \u{b}chunked\r\n\r\n0\r\n\r\n",
+            "GET / HTTP/1.1\r\nTransfer_Encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent.Length: 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nCONTENT--LENGTH: 1\r\n\r\n",
         ] {
             assert!(refusal(&format!("{text}{NEXT}")).is_some(), "{text:?}");
         }

@@ -173,7 +173,8 @@ impl Transit {
             }
             return Poll::Ready(frame.map(|frame| match frame.map_err(BodyError::Client) {
                 Ok(frame) => Ok(sifted(frame, |trailers| {
-                    headers::forwardable(trailers, &RULES)
+                    // What is nearly framing makes all of them suspect.
+                    headers::forwardable(trailers, &RULES).unwrap_or_default()
                 })),
                 Err(error) => Err(error),
             }));
@@ -205,6 +206,7 @@ const RULES: RequestRules<'_> = RequestRules {
     cookies: None,
     authorization: false,
     browser: false,
+    safe: true,
 };
 
 /// Why a body that is sent has no end.
@@ -276,7 +278,7 @@ pub struct ResponseBody {
 /// What an upstream's trailers may hold.
 fn answered(trailers: &HeaderMap) -> HeaderMap {
     let mut trailers = trailers.clone();
-    headers::strip_hop_by_hop(&mut trailers);
+    headers::clean_answer(&mut trailers);
     trailers.remove(header::SET_COOKIE);
     trailers
 }

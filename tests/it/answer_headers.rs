@@ -50,6 +50,31 @@ async fn an_api_sets_neither_cookies_nor_policies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_cannot_end_the_session_or_tell_the_token() {
+    let (gate, _puppet) = behind(
+        "clear-site-data: \"cache\", \"cookies\"\r\nclear-site-data: \"*\"\r\nstrict-transport-security: max-age=0\r\n\
+         x-forwarded-access-token: secret\r\nX-Forwarded-User: 1\r\nx-marketing-cloud-rest-url: u\r\nx-kept: 1\r\n",
+    )
+    .await;
+    let answer = fetched(&gate).await;
+    let kinds = answer.headers.get_all("clear-site-data");
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|kind| kind.to_str().expect("text"))
+        .collect();
+    assert_eq!(kinds, ["\"cache\"", "\"cache\"", "\"storage\""]);
+    assert_eq!(answer.header("x-kept"), "1");
+    for gone in [
+        "strict-transport-security",
+        "x-forwarded-access-token",
+        "x-forwarded-user",
+        "x-marketing-cloud-rest-url",
+    ] {
+        assert!(!answer.headers.contains_key(gone), "{gone}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fields_of_the_other_hop_end_here() {
     let (gate, _puppet) = behind(
         "Connection: x-one, keep-alive\r\nConnection: X-Two\r\nx-one: 1\r\nX-TWO: 2\r\nkeep-alive: timeout=5\r\n\

@@ -88,6 +88,7 @@ async fn there_is_one_valid_host_and_it_is_ours() {
         "GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         "GET http://user@HOST/ HTTP/1.1\r\nHost: HOST\r\n\r\n",
         "GET http://HOST/ HTTP/1.1\r\n\r\n",
+        "GET ftp://HOST/ HTTP/1.1\r\nHost: HOST\r\n\r\n",
         "GET http:///x HTTP/1.1\r\nHost: HOST\r\n\r\n",
         "GET HOST HTTP/1.1\r\nHost: HOST\r\n\r\n",
     ])

@@ -2,7 +2,9 @@
 //! clients that talk to it.
 
 pub mod browser;
+pub mod corpus;
 pub mod gate;
+pub mod h2;
 pub mod line;
 pub mod patient;
 pub mod process;

@@ -185,7 +185,7 @@ async fn the_certificate_in_the_files_is_shown() {
     assert_eq!(ask(&gate, stream, "/open/x", &[]).await.status, 404);
 }
 
-async fn self_signed(routes: Option<String>) -> Gate {
+pub async fn self_signed(routes: Option<String>) -> Gate {
     let usual = Plan::default();
     Gate::with(Plan {
         https: true,

@@ -90,6 +90,7 @@ impl Resolver<'_> {
             raw.strip_prefix,
             values::boolean,
         );
+        let isolated = self.optional(&entry.child("isolated"), raw.isolated, values::boolean);
         let options = RawOptions {
             protocol: raw.protocol,
             health: raw.health,
@@ -108,6 +109,7 @@ impl Resolver<'_> {
             access: access.unwrap_or(Access::SignedIn),
             token: token.unwrap_or(implied),
             strip_prefix: strip_prefix.unwrap_or(rest),
+            isolated: isolated.unwrap_or(false),
         })
     }
 

@@ -112,6 +112,58 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ("endpoint_prefix: /gate", ""),
     ("endpoint_prefix: /", "SG-6004 endpoint_prefix"),
     ("endpoint_prefix: gate", "SG-6004 endpoint_prefix"),
+    (
+        "allowed_origins: [https://app.example.com, 'http://localhost:5173']\ncsrf: { header: X-Requested-With }",
+        "",
+    ),
+    (
+        "allowed_origins: https://a.example.com, https://b.example.com:8443",
+        "",
+    ),
+    ("allowed_origins: []", ""),
+    (
+        "allowed_origins: ['*']",
+        "SG-6004 allowed_origins[0]: must start with",
+    ),
+    (
+        "allowed_origins: [\"null\"]",
+        "SG-6004 allowed_origins[0]: must start with",
+    ),
+    (
+        "allowed_origins: ['https://*.example.com']",
+        "SG-6004 allowed_origins[0]: the host is not",
+    ),
+    (
+        "allowed_origins: [https://app.example.com/x]",
+        "SG-6004 allowed_origins[0]: must end after",
+    ),
+    (
+        "allowed_origins: [http://app.example.com]",
+        "SG-6004 allowed_origins[0]: must be https",
+    ),
+    (
+        "allowed_origins: [https://tool.example.com]",
+        "SG-6004 allowed_origins[0]: is public_url",
+    ),
+    ("csrf: {}", ""),
+    ("csrf: { header: x-csrf }", ""),
+    (
+        "csrf: { header: Content-Type }",
+        "SG-6004 csrf.header: must start with X-",
+    ),
+    (
+        "csrf: { header: 'X Y' }",
+        "SG-6004 csrf.header: is not a header",
+    ),
+    (
+        "csrf: { header: X-Request-Id }",
+        "SG-6004 csrf.header: is a header that",
+    ),
+    (
+        "csrf: { header: X-Forwarded-Proto }",
+        "SG-6004 csrf.header: is a header that",
+    ),
+    ("csrf: off", "SG-6004 csrf: must be a mapping"),
     ("tenants: []", "SG-6005 tenants"),
     ("tenants:", "SG-6005 tenants"),
     (
@@ -319,6 +371,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("    access: journey_builder", "SG-6005 routes[0].access"),
     ("    access: signed-in", "SG-6004 routes[0].access"),
     ("    token: cookie", "SG-6004 routes[0].token"),
+    ("    isolated: true", ""),
+    ("    isolated: 1", "SG-6004 routes[0].isolated"),
     ("    strip_prefix: 1", "SG-6004 routes[0].strip_prefix"),
     (
         "  - { path: /a, to: rest }\n  - { path: /a/, to: rest }",
