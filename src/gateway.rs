@@ -3,6 +3,7 @@
 mod account;
 mod arrivals;
 mod body;
+mod bounds;
 mod callback;
 mod cross_site;
 mod endpoints;
@@ -30,9 +31,11 @@ use tokio_util::task::TaskTracker;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
+pub use bounds::Bounds;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
+pub use unreadable::turned_away;
 pub use unreadable::unreadable;
 pub use used_states::UsedStates;
 pub use worker::Worker;
@@ -54,6 +57,8 @@ pub struct Gateway {
     pub router: Router,
     /// Who may speak for others.
     pub trusted: TrustedProxies,
+    /// How large a request may be.
+    pub bounds: Bounds,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.

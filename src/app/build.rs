@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Ports;
 use super::StartError;
+use super::reread::CertificateFiles;
 use super::reread::ClientSecretFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
@@ -14,10 +15,13 @@ use super::reread::Rereader;
 use super::reread::RevocationFile;
 use crate::config::Config;
 use crate::gateway::Arrivals;
+use crate::gateway::Bounds;
 use crate::gateway::Gateway;
 use crate::gateway::Router;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
+use crate::net::settings::Tls;
+use crate::net::tls::Identity;
 use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::endpoint::TokenEndpoint;
@@ -31,6 +35,7 @@ pub(super) fn gateway(
     ports: &Ports,
     control: &Handle,
     tasks: &TaskTracker,
+    identity: Option<Arc<Identity>>,
 ) -> Result<(Gateway, Rereader), StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
@@ -73,6 +78,19 @@ pub(super) fn gateway(
             provider: Arc::clone(&provider),
         }),
     ];
+    if let (
+        Some(Tls::Files {
+            certificate, key, ..
+        }),
+        Some(identity),
+    ) = (config.tls, identity)
+    {
+        groups.push(Box::new(CertificateFiles {
+            certificate,
+            key,
+            identity,
+        }));
+    }
     if let Some((file, list)) = config.not_before {
         revocations.replace(list, ports.clock.now());
         groups.push(Box::new(RevocationFile {
@@ -86,6 +104,7 @@ pub(super) fn gateway(
         site,
         router: Router::new(config.routes),
         trusted: config.trusted_proxies,
+        bounds: Bounds::from(config.limits),
         keep_fragment: config.keep_fragment,
         provider,
         endpoint,

@@ -1,6 +1,7 @@
 //! From the raw tree to the resolved one. Every section is read to its end, whatever is wrong in it;
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
+mod door;
 mod listener;
 mod marketing_cloud;
 mod routes;
@@ -38,13 +39,14 @@ pub(super) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// The configuration, unless something that has no default is missing or a problem.
-    pub(super) fn configuration(&mut self, raw: Raw) -> Option<Config> {
+    pub(super) fn configuration(&mut self, mut raw: Raw) -> Option<Config> {
         let root = KeyPath::root();
         let public_url = self.public_url(raw.public_url);
-        let (listen, admin_listen) = self.listeners(raw.listen, raw.admin_listen);
+        let (listen, admin_listen) = self.listeners(raw.listen, raw.listen_mode, raw.admin_listen);
         let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
         let tls = self.tls(raw.tls);
         let trusted_proxies = self.trusted_proxies(raw.trusted_proxies);
+        let protocols = self.protocols(raw.h2c, raw.proxy_protocol, tls.as_ref(), &trusted_proxies);
         let endpoint_prefix = self.endpoint_prefix(raw.endpoint_prefix);
         let keep_fragment = self.optional(
             &root.child("keep_fragment"),
@@ -54,7 +56,9 @@ impl Resolver<'_> {
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let (session, keys, not_before) = self.session(raw.session);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref());
+        let (clocks, drain) = self.clocks(&mut raw.timeouts);
         let timeouts = self.timeouts(raw.timeouts);
+        let limits = self.limits(raw.limits);
         let log = self.log(raw.log);
         let (keys, key_sources) = keys?;
         Some(Config {
@@ -63,6 +67,7 @@ impl Resolver<'_> {
             admin_listen,
             workers,
             tls,
+            protocols,
             trusted_proxies,
             endpoint_prefix: endpoint_prefix?,
             keep_fragment: keep_fragment.unwrap_or(false),
@@ -74,6 +79,9 @@ impl Resolver<'_> {
             not_before,
             routes,
             timeouts,
+            clocks,
+            drain,
+            limits,
             log,
         })
     }

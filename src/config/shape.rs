@@ -38,7 +38,10 @@ const TOP: &[Key] = &[
     text("listen"),
     text("admin_listen"),
     text("workers"),
+    text("listen_mode"),
     key("tls", Shape::TextOrSection(TLS)),
+    text("h2c"),
+    text("proxy_protocol"),
     key("trusted_proxies", Shape::Texts),
     text("endpoint_prefix"),
     text("keep_fragment"),
@@ -46,11 +49,17 @@ const TOP: &[Key] = &[
     key("session", Shape::Section(SESSION)),
     key("routes", Shape::Sections(ROUTE)),
     key("timeouts", Shape::Section(TIMEOUTS)),
+    key("limits", Shape::Section(LIMITS)),
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
 ];
 
-const TLS: &[Key] = &[text("certificate_file"), text("key_file")];
+const TLS: &[Key] = &[
+    text("certificate_file"),
+    text("key_file"),
+    text("client_ca_file"),
+    text("client_auth"),
+];
 
 const MARKETING_CLOUD: &[Key] = &[
     text("subdomain"),
@@ -82,12 +91,30 @@ const ROUTE: &[Key] = &[
     text("access"),
     text("token"),
     text("strip_prefix"),
+    text("body_size"),
 ];
 
 const TIMEOUTS: &[Key] = &[
+    text("tls_handshake"),
+    text("first_byte"),
+    text("head"),
+    text("body_progress"),
+    text("keep_alive"),
+    text("drain"),
+    text("drain_delay"),
     text("upstream_connect"),
     text("upstream_response"),
     text("upstream_idle"),
+];
+
+const LIMITS: &[Key] = &[
+    text("head_size"),
+    text("header_count"),
+    text("target_length"),
+    text("body_size"),
+    text("connections"),
+    text("connections_per_address"),
+    text("concurrent_streams"),
 ];
 
 const LOG: &[Key] = &[text("level"), text("format"), text("access")];

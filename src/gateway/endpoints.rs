@@ -6,7 +6,6 @@ use http::Method;
 use http::StatusCode;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::cross_site;
 use super::pipeline::Current;
@@ -20,6 +19,7 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
+use crate::net::ClientBody;
 use crate::session::Session;
 
 impl Worker {
@@ -28,7 +28,7 @@ impl Worker {
         &self,
         name: &str,
         parts: &Parts,
-        _body: Incoming,
+        _body: ClientBody,
         record: &mut Record,
     ) -> Result<http::Response<http_body_util::Full<bytes::Bytes>>, Stop> {
         let method = &parts.method;

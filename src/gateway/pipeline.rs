@@ -13,7 +13,6 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::body::AnswerBody;
 use super::cross_site;
@@ -32,6 +31,7 @@ use crate::http::pages;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
+use crate::net::ClientBody;
 use crate::net::Handler;
 use crate::net::InHand;
 use crate::net::Peer;
@@ -49,7 +49,7 @@ impl Handler for Worker {
 
     async fn handle(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Peer,
         in_hand: InHand,
     ) -> Response<AnswerBody> {
@@ -78,7 +78,7 @@ impl Worker {
     async fn serve(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let gateway = &self.gateway;
@@ -96,6 +96,7 @@ impl Worker {
             return Err(Fault::MalformedRequest.into());
         }
         gateway.site.admit(&parts.uri, &parts.headers)?;
+        gateway.bounds.admit(parts)?;
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
@@ -107,6 +108,8 @@ impl Worker {
             }
             Served::Route(route) => {
                 record.routed(&route.prefix);
+                let size = route.body_size.unwrap_or(gateway.bounds.body_size);
+                let body = body.limited(size).map_err(|error| error.fault())?;
                 self.proxy(route, &target, parts, body, record).await
             }
         }

@@ -11,7 +11,6 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::body::AnswerBody;
 use super::pipeline::Current;
@@ -31,6 +30,7 @@ use crate::http::Target;
 use crate::http::body;
 use crate::http::cookies;
 use crate::http::headers;
+use crate::net::ClientBody;
 use crate::session::Live;
 use crate::session::Outcome;
 use crate::upstream::RequestBody;
@@ -54,7 +54,7 @@ impl Worker {
         route: &Route,
         target: &Target<'_>,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let websocket = tunnel::is_handshake(parts)? && matches!(route.to, Destination::Tool(_));

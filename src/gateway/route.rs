@@ -15,6 +15,8 @@ pub struct Route {
     pub token: Token,
     /// Whether the prefix is taken off before forwarding. Always so for [`Destination::Rest`].
     pub strip_prefix: bool,
+    /// Bytes of a request's body, where this route allows more or fewer than others.
+    pub body_size: Option<u64>,
 }
 
 /// Where a route's requests go.

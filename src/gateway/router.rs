@@ -79,6 +79,7 @@ mod tests {
             access: Access::SignedIn,
             token: Token::None,
             strip_prefix: false,
+            body_size: None,
         };
         let router = Router::new(vec![
             route("/", &tool),

@@ -200,6 +200,7 @@ mod tests {
             access: Access::SignedIn,
             token: Token::Bearer,
             strip_prefix,
+            body_size: None,
         };
         let target = Target::from_parts(path, query).expect("a target");
         forwarded_target(&target, &route)

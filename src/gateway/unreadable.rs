@@ -14,12 +14,17 @@ use crate::http::reply;
 
 /// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`.
 pub fn unreadable(status: u16) -> Bytes {
-    let fault = match status {
+    turned_away(match status {
         408 => Fault::RequestTimeout,
         413 => Fault::BodyTooLarge,
-        414 | 431 => Fault::HeadTooLarge,
+        414 => Fault::TargetTooLong,
+        431 => Fault::HeadTooLarge,
         _ => Fault::MalformedRequest,
-    };
+    })
+}
+
+/// A whole HTTP/1.1 answer to a connection of which no request is read.
+pub fn turned_away(fault: Fault) -> Bytes {
     let id = RequestIds::new(&OsEntropy).identify(&HeaderMap::new(), false);
     let answer = Refusal::from(fault).reply(Audience::Program, id.as_str());
     let status = answer.status();

@@ -16,6 +16,9 @@ use http_body::SizeHint;
 use hyper::body::Incoming;
 
 use super::pool::Lease;
+use crate::fault::Fault;
+use crate::net::ClientBody;
+use crate::net::body::BodyError;
 
 /// What is sent to an upstream.
 #[derive(Debug, Default)]
@@ -32,7 +35,7 @@ pub enum RequestBody {
 impl RequestBody {
     /// Takes the client's body; an empty one needs no bookkeeping. With `keep`, a small one can be
     /// sent a second time.
-    pub fn streaming(body: Incoming, keep: bool) -> Self {
+    pub fn streaming(body: ClientBody, keep: bool) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
@@ -53,9 +56,11 @@ impl RequestBody {
 #[derive(Debug)]
 pub struct Transit {
     /// Gone once it was handed on to be sent again.
-    body: RefCell<Option<Incoming>>,
+    body: RefCell<Option<ClientBody>>,
     frames: Cell<u64>,
     state: Cell<TransitState>,
+    /// What the client did wrong.
+    fault: Cell<Option<Fault>>,
     /// What passed, as long as it is little.
     kept: RefCell<Option<VecDeque<Bytes>>>,
     kept_bytes: Cell<usize>,
@@ -69,11 +74,12 @@ enum TransitState {
 }
 
 impl Transit {
-    fn new(body: Incoming, keep: bool) -> Self {
+    fn new(body: ClientBody, keep: bool) -> Self {
         Self {
             body: RefCell::new(Some(body)),
             frames: Cell::new(0),
             state: Cell::new(TransitState::Moving),
+            fault: Cell::new(None),
             kept: RefCell::new(keep.then(VecDeque::new)),
             kept_bytes: Cell::new(0),
         }
@@ -84,9 +90,9 @@ impl Transit {
         self.frames.get()
     }
 
-    /// Whether the client broke off.
-    pub fn is_broken(&self) -> bool {
-        self.state.get() == TransitState::Broken
+    /// Why the body went no further, where that is the client's doing.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.get()
     }
 
     /// The body once more: untouched if nothing of it was read, from memory if all of it was and it
@@ -102,7 +108,7 @@ impl Transit {
         }
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let mut body = self.body.borrow_mut();
             // The connection that asks is done with: its answer came without this body.
@@ -123,7 +129,10 @@ impl Transit {
                         self.state.set(TransitState::Ended);
                     }
                 }
-                Some(Err(_)) => self.state.set(TransitState::Broken),
+                Some(Err(error)) => {
+                    self.state.set(TransitState::Broken);
+                    self.fault.set(Some(error.fault()));
+                }
                 None => self.state.set(TransitState::Ended),
             }
             return Poll::Ready(frame);
@@ -147,12 +156,12 @@ const MAX_KEPT: usize = 64 * 1024;
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Streaming(transit) => transit.poll(cx),

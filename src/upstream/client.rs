@@ -116,13 +116,12 @@ impl Client {
         })?;
         let response = outcome.map_err(|mut error| {
             let unsent = error.take_message().map(Box::new);
-            let broken = transit.is_some_and(|transit| transit.is_broken());
+            let broken = transit.and_then(|transit| transit.fault());
             let error = error.into_error();
             Lost {
-                error: if broken {
-                    UpstreamError::ClientBody
-                } else {
-                    UpstreamError::Exchange(error)
+                error: match broken {
+                    Some(fault) => UpstreamError::ClientBody(fault),
+                    None => UpstreamError::Exchange(error),
                 },
                 unsent,
             }

@@ -21,8 +21,8 @@ pub enum UpstreamError {
     #[error("the connection was closed")]
     Closed,
     /// The client's own body broke off; the upstream is not to blame.
-    #[error("the client's body broke off")]
-    ClientBody,
+    #[error("the client's body went no further")]
+    ClientBody(Fault),
 }
 
 impl UpstreamError {
@@ -32,7 +32,7 @@ impl UpstreamError {
             Self::Connect(_) => Fault::UpstreamUnreachable,
             Self::ConnectTimeout | Self::ResponseTimeout => Fault::UpstreamTimeout,
             Self::Exchange(_) | Self::Closed => Fault::UpstreamBroken,
-            Self::ClientBody => Fault::MalformedRequest,
+            Self::ClientBody(fault) => *fault,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod line;
 pub mod process;
 pub mod puppet;
 pub mod raw;
+pub mod serving;
 pub mod tap;
 pub mod wire;
 
@@ -17,3 +18,13 @@ pub use gate::Plan;
 pub use puppet::Puppet;
 pub use tap::Tap;
 pub use wire::Wire;
+
+/// Tells a measurement; seen with `--nocapture`, or when the test fails.
+#[expect(
+    clippy::print_stderr,
+    clippy::disallowed_macros,
+    reason = "no command speaks here, and the harness sorts it"
+)]
+pub fn tell(measurement: &str) {
+    eprintln!("{measurement}");
+}

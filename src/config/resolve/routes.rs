@@ -85,6 +85,7 @@ impl Resolver<'_> {
             raw.strip_prefix,
             values::boolean,
         );
+        let body_size = self.optional(&entry.child("body_size"), raw.body_size, values::size);
         let to = self.destination(&entry.child("to"), raw.to)?;
         match &to {
             Destination::Rest => self.rest(entry, access, token, strip_prefix),
@@ -98,6 +99,7 @@ impl Resolver<'_> {
             access: access.unwrap_or(Access::SignedIn),
             token: token.unwrap_or(implied),
             strip_prefix: strip_prefix.unwrap_or(rest),
+            body_size,
         })
     }
 
