@@ -233,17 +233,17 @@ async fn answered(gateway: &Serving) -> Duration {
     start.elapsed()
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     let head = [length[1], length[2], length[3], kind, flags];
     [&head[..], &stream.to_be_bytes(), payload].concat()
 }
 
-fn headers(stream: u32, flags: u8, block: &[u8]) -> Vec<u8> {
+pub fn headers(stream: u32, flags: u8, block: &[u8]) -> Vec<u8> {
     frame(HEADERS, flags, stream, block)
 }
 
-fn settings() -> Vec<u8> {
+pub fn settings() -> Vec<u8> {
     frame(SETTINGS, 0, 0, b"")
 }
 
@@ -273,25 +273,25 @@ fn odd(n: u32) -> u32 {
     (n * 2 + 1) & 0x7fff_ffff
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `:method: GET`, `:scheme: http`, `:path: /`, `:authority: 127.0.0.1:8080` (RFC 7541 appendix A).
-const GET: &[u8] = b"\x82\x86\x84\x01\x0e127.0.0.1:8080";
+pub const GET: &[u8] = b"\x82\x86\x84\x01\x0e127.0.0.1:8080";
 /// The same with `:method: POST`.
 const POST: &[u8] = b"\x83\x86\x84\x01\x0e127.0.0.1:8080";
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_HEADERS: u8 = 4;
 /// The headers are whole and there is no body.
-const END_ALL: u8 = 5;
+pub const END_ALL: u8 = 5;
 
 const CANCEL: u32 = 8;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::h2_floods;
 use crate::support::Gate;
 use crate::support::Plan;
 use crate::support::Puppet;
@@ -252,6 +253,100 @@ async fn idle_connections_wake_up_whole() {
     let text = raw::talk(gate.address(), "GET / HTTP/1.1\nHost: x\n\n").await;
     assert_eq!(raw::status(&text), 400, "strict from the first byte");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http2_answer_without_a_window_is_reset_alone() {
+    let gate = Gate::with(Plan {
+        top: "h2c: true\ntimeouts: { body_progress: 1s }".to_owned(),
+        routes: "\n  - { path: /, to: TOOL, access: public }\n".to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    let mut line = Frames::connect(gate.address()).await;
+    // No stream may get a byte of a body.
+    line.send(&h2_floods::frame(
+        h2_floods::SETTINGS,
+        0,
+        0,
+        &[0, 4, 0, 0, 0, 0],
+    ))
+    .await;
+    line.send(&line.get(1, "/download/100000")).await;
+    let (kind, stream) = line
+        .next(&[h2_floods::RST_STREAM, GOAWAY])
+        .await
+        .expect("a reset");
+    assert_eq!((kind, stream), (h2_floods::RST_STREAM, 1));
+    // Others on the connection go on.
+    line.send(&line.get(3, "/nothing")).await;
+    let answered = line.next(&[h2_floods::HEADERS, GOAWAY]).await;
+    assert_eq!(answered, Some((h2_floods::HEADERS, 3)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http2_connection_without_a_whole_request_is_closed() {
+    let gate = Gate::with(Plan {
+        top: "h2c: true\ntimeouts: { first_byte: 1s }".to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    for end in [
+        Vec::new(),
+        // A head that is never finished.
+        h2_floods::headers(1, 0, h2_floods::GET),
+    ] {
+        let mut line = Frames::connect(gate.address()).await;
+        line.send(&h2_floods::settings()).await;
+        line.send(&end).await;
+        assert_eq!(line.next(&[h2_floods::HEADERS]).await, None);
+    }
+}
+
+/// HTTP/2 by hand.
+struct Frames(Wire, String);
+
+impl Frames {
+    async fn connect(site: std::net::SocketAddr) -> Self {
+        let mut wire = Wire::connect(site).await;
+        wire.send(h2_floods::PREFACE).await;
+        Self(wire, site.to_string())
+    }
+
+    async fn send(&mut self, frames: &[u8]) {
+        self.0.send(frames).await;
+    }
+
+    /// A request for `path`, with literals only (RFC 7541 §6.2.2).
+    fn get(&self, stream: u32, path: &str) -> Vec<u8> {
+        let length = |text: &str| u8::try_from(text.len()).expect("short");
+        let block = [
+            b"\x82\x86\x04".as_slice(),
+            &[length(path)],
+            path.as_bytes(),
+            b"\x01",
+            &[length(&self.1)],
+            self.1.as_bytes(),
+        ]
+        .concat();
+        h2_floods::headers(stream, h2_floods::END_ALL, &block)
+    }
+
+    /// The next frame of one of these kinds, and its stream; `None` at the end of the connection.
+    async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32)> {
+        loop {
+            let head = self.0.exactly(9).await?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let length = usize::try_from(length).expect("it fits");
+            self.0.exactly(length).await?;
+            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            if kinds.contains(&head[3]) {
+                return Some((head[3], stream));
+            }
+        }
+    }
+}
+
+const GOAWAY: u8 = 7;
 
 /// A gateway with a second's patience in one thing.
 async fn hasty(clock: &str) -> Gate {
