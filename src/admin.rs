@@ -19,11 +19,12 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::http::reply;
-use crate::net::listener::accept;
+use crate::net::listener::Acceptor;
+use crate::net::socket::Bound;
+use crate::net::socket::Listener;
 use crate::telemetry::metrics::exposition;
 use crate::telemetry::metrics::exposition::Format;
 
@@ -73,15 +74,15 @@ impl Admin {
 
     /// Serves for as long as the runtime lives.
     pub async fn serve(self, listener: std::net::TcpListener) {
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
+        let mut acceptor = match Listener::new(Bound::Tcp(listener)) {
+            Ok(listener) => Acceptor::new(listener),
             Err(error) => return tracing::error!(%error, "The admin listener cannot listen."),
         };
         let this = Arc::new(self);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).max_buf_size(16 * 1024);
         loop {
-            let (stream, _) = accept(&listener).await;
+            let (stream, _) = acceptor.accept().await;
             let this = Arc::clone(&this);
             let service = service_fn(move |request| {
                 let answer = this.answer(&request);

@@ -3,6 +3,7 @@
 mod build;
 mod metrics;
 mod reread;
+pub mod sockets;
 mod worker;
 
 use std::io;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
@@ -20,8 +22,9 @@ use crate::admin::Readiness;
 use crate::config::Config;
 use crate::crypto::Entropy;
 use crate::crypto::OsEntropy;
-use crate::net::listener;
-use crate::net::tls;
+use crate::net::census::Census;
+use crate::net::settings::Listen;
+use crate::net::tls::ServerTls;
 use crate::net::tls::TlsError;
 use crate::oauth::Provider;
 use crate::oauth::client_secrets::InUse;
@@ -33,6 +36,7 @@ use crate::upstream::Resolve;
 use crate::upstream::SystemResolver;
 use crate::upstream::UpstreamTlsError;
 use reread::Rereader;
+use sockets::Sockets;
 
 /// What an app takes from its surroundings, so that tests can give it something else.
 #[derive(Clone)]
@@ -58,6 +62,9 @@ impl Default for Ports {
 /// A running gateway. Dropped, it ends without waiting for requests in hand.
 pub struct App {
     public: SocketAddr,
+    listens: String,
+    sockets: Sockets,
+    probes: AbortHandle,
     admin: SocketAddr,
     readiness: Arc<Readiness>,
     phase: watch::Sender<Phase>,
@@ -72,14 +79,17 @@ pub struct App {
 impl App {
     /// Binds both listeners and starts serving.
     pub fn start(config: Config, ports: &Ports) -> Result<Self, StartError> {
-        let bind =
-            |address| listener::bind(address).map_err(|error| StartError::Bind { address, error });
-        let public = bind(config.listen)?;
-        let admin = bind(config.admin_listen)?;
+        Self::start_on(Sockets::default(), config, ports)
+    }
+
+    /// Starts serving on `sockets`, and binds what is not among them.
+    pub fn start_on(sockets: Sockets, config: Config, ports: &Ports) -> Result<Self, StartError> {
+        let (public, admin) = sockets.complete(&config.listen, config.admin_listen)?;
+        let inherited = Sockets::of(&public, &admin)?;
         let tls = config
             .tls
             .as_ref()
-            .map(|tls| tls::server_config(tls, config.public_url.host()))
+            .map(|tls| ServerTls::new(tls, config.public_url.host()))
             .transpose()?;
         let count = config
             .workers
@@ -91,13 +101,25 @@ impl App {
             .build()?;
         let tasks = TaskTracker::new();
         let (phase, phases) = watch::channel(Phase::Serving);
-        let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
-        let log = config.log;
+        let (public_address, admin_address) = (public.address()?, admin.local_addr()?);
+        let (clocks, log) = (config.clocks, config.log);
+        let listens = config.listen.to_string();
+        let door = worker::Door {
+            protocols: config.protocols,
+            limits: config.limits,
+            trusted: config.trusted_proxies.clone(),
+            census: Arc::new(Census::new(
+                config.limits.connections,
+                config.limits.connections_per_address,
+                config.trusted_proxies.clone(),
+            )),
+        };
+        let identity = tls.as_ref().map(|tls| Arc::clone(&tls.identity));
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
         let (gateway, rereader, readiness, registry, store) =
-            build::gateway(config, ports, control.handle(), &tasks)?;
+            build::gateway(config, ports, control.handle(), &tasks, identity)?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
         rereader.reread();
@@ -107,8 +129,10 @@ impl App {
             let worker = worker::Settings {
                 listener: public.try_clone()?,
                 gateway: Arc::clone(&gateway),
-                tls: tls.clone(),
+                tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+                door: door.clone(),
                 upstreams: Arc::clone(&upstreams),
+                clocks,
                 log,
                 phases: phases.clone(),
             };
@@ -117,9 +141,12 @@ impl App {
         }
         let readiness = Arc::new(readiness);
         readiness.set_ready(true);
-        control.spawn(Admin::new(Arc::clone(&readiness), registry).serve(admin));
+        let probes = control.spawn(Admin::new(Arc::clone(&readiness), registry).serve(admin));
         Ok(Self {
             public: public_address,
+            listens,
+            sockets: inherited,
+            probes: probes.abort_handle(),
             admin: admin_address,
             readiness,
             phase,
@@ -135,6 +162,15 @@ impl App {
     /// The public listener's address.
     pub fn public_address(&self) -> SocketAddr {
         self.public
+    }
+
+    /// Where the public listener is, as configured or, if the system chose a port, with that.
+    pub fn listens(&self) -> String {
+        if self.listens.starts_with("unix:") {
+            self.listens.clone()
+        } else {
+            self.public.to_string()
+        }
     }
 
     /// The admin listener's address.
@@ -163,9 +199,35 @@ impl App {
 
     /// Ends in order: no new connections, requests in hand are served, refreshes under way are
     /// finished; whatever is left after `deadline` is cut. Blocks.
-    pub fn stop(mut self, deadline: Duration) {
+    pub fn stop(self, deadline: Duration) {
+        self.turn_unready();
+        self.end(deadline, false);
+    }
+
+    /// Says to the readiness probe that no more traffic should come. All is served as before.
+    pub fn turn_unready(&self) {
         self.readiness.set_ready(false);
-        self.phase.send_replace(Phase::Draining { deadline });
+    }
+
+    /// The listening sockets, for the process that goes on with them.
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Ends as [`Self::stop`] does, while another process accepts from the same sockets: what waits
+    /// there is left to it, and so are the probes.
+    pub fn hand_over(self, deadline: Duration) {
+        self.probes.abort();
+        self.end(deadline, true);
+    }
+
+    fn end(mut self, deadline: Duration, handed_over: bool) {
+        // The last to let go of a socket closes it.
+        self.sockets = Sockets::default();
+        self.phase.send_replace(Phase::Draining {
+            deadline,
+            handed_over,
+        });
         for worker in self.workers.drain(..) {
             // A worker that panicked has ended too.
             let _ended = worker.join();
@@ -186,6 +248,7 @@ impl Drop for App {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Draining {
             deadline: Duration::ZERO,
+            handed_over: false,
         });
         for worker in self.workers.drain(..) {
             let _ended = worker.join();
@@ -205,6 +268,8 @@ pub(crate) enum Phase {
     Draining {
         /// From now.
         deadline: Duration,
+        /// Whether another process accepts from the same socket.
+        handed_over: bool,
     },
 }
 
@@ -212,10 +277,10 @@ pub(crate) enum Phase {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address is taken, not ours, or not allowed.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {listen}: {error}")]
     Bind {
         /// The address.
-        address: SocketAddr,
+        listen: Listen,
         /// What the system said.
         error: io::Error,
     },

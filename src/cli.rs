@@ -31,6 +31,8 @@ enum Command {
     Serve {
         #[command(flatten)]
         file: ConfigFile,
+        #[command(flatten)]
+        sockets: serve::Passed,
     },
     /// Try everything on this machine: simulated tenant, example tool and gateway; no account needed
     Demo(demo::Options),
@@ -86,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Serve { file } => serve::run(&file.path),
+        Command::Serve { file, sockets } => serve::run(&file.path, &sockets),
         Command::Demo(options) => demo::run(&options, terminal),
         Command::Sandbox(options) => sandbox::run(&options, terminal),
         Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),

@@ -40,6 +40,11 @@ use crate::gateway::Route;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
 use crate::http::Origin;
+use crate::net::settings::Clocks;
+use crate::net::settings::Drain;
+use crate::net::settings::Limits;
+use crate::net::settings::Listen;
+use crate::net::settings::Protocols;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Provider;
@@ -63,13 +68,15 @@ pub struct Config {
     /// What browsers type: `https`, or `http` on loopback.
     pub public_url: Origin,
     /// The public listener.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// The admin listener.
     pub admin_listen: SocketAddr,
     /// How many cores serve; `None` is all that this process may use.
     pub workers: Option<NonZeroUsize>,
     /// TLS at the public listener; `None` behind a terminator.
     pub tls: Option<Tls>,
+    /// What is spoken on the public listener.
+    pub protocols: Protocols,
     /// Who may say `X-Forwarded-*`.
     pub trusted_proxies: TrustedProxies,
     /// Where our own endpoints live; `/oauth2/` by default.
@@ -102,6 +109,12 @@ pub struct Config {
     pub rates: Rates,
     /// How long to wait for upstreams.
     pub timeouts: Timeouts,
+    /// How long clients may take.
+    pub clocks: Clocks,
+    /// How the process ends.
+    pub drain: Drain,
+    /// How much clients may ask for.
+    pub limits: Limits,
     /// What to log.
     pub log: LogSettings,
 }

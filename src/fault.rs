@@ -27,6 +27,10 @@ pub enum Fault {
     RequestTimeout,
     /// An upgrade that is not a well-formed WebSocket handshake.
     BadUpgrade,
+    /// The request's target is longer than allowed.
+    TargetTooLong,
+    /// The client stopped sending its body.
+    BodyTooSlow,
     /// A GET or HEAD request with a body.
     UnexpectedBody,
     /// Another site does more than link to an isolated route.
@@ -111,6 +115,10 @@ pub enum Fault {
     Internal,
     /// Too much at once, or shutting down.
     Overloaded,
+    /// As many connections as allowed are open.
+    TooManyConnections,
+    /// As many connections as one address may have are open.
+    TooManyFromAddress,
 }
 
 /// What is said about a fault everywhere it is shown.
@@ -123,7 +131,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 54] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -134,6 +142,8 @@ impl Fault {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::BadUpgrade,
+        Self::TargetTooLong,
+        Self::BodyTooSlow,
         Self::UnexpectedBody,
         Self::Isolated,
         Self::TooManyAtOnce,
@@ -174,6 +184,8 @@ impl Fault {
         Self::ApiThrottled,
         Self::Internal,
         Self::Overloaded,
+        Self::TooManyConnections,
+        Self::TooManyFromAddress,
     ];
 
     /// The stable code, such as `SG-2001`.
@@ -244,25 +256,37 @@ impl Fault {
                 "SG-1007",
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "The request's body is too large",
-                "Send less at once.",
+                "Send less at once. Whoever runs this tool: `limits.body_size`, or `body_size` of the route.",
             ),
             Self::HeadTooLarge => (
                 "SG-1008",
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "The request's header section is too large",
-                "Delete this site's cookies, or shorten the address.",
+                "Delete this site's cookies. Whoever runs this tool: `limits.head_size` and `limits.header_count`.",
             ),
             Self::RequestTimeout => (
                 "SG-1009",
                 StatusCode::REQUEST_TIMEOUT,
                 "The request did not arrive in time",
-                "Send it again; if it happens often, look at the network in between.",
+                "Send it again. Whoever runs this tool: `timeouts.head` is how long a head may take.",
             ),
             Self::BadUpgrade => (
                 "SG-1010",
                 StatusCode::BAD_REQUEST,
                 "The upgrade is not a WebSocket handshake",
                 "Send Connection, Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13, and no body (RFC 6455 4.1).",
+            ),
+            Self::TargetTooLong => (
+                "SG-1011",
+                StatusCode::URI_TOO_LONG,
+                "The address is too long",
+                "Shorten it, or send the parameters in a body. Whoever runs this tool: `limits.target_length`.",
+            ),
+            Self::BodyTooSlow => (
+                "SG-1012",
+                StatusCode::REQUEST_TIMEOUT,
+                "The request's body stopped coming",
+                "Send it again. Whoever runs this tool: `timeouts.body_progress` is how long a body may stand still.",
             ),
             Self::UnexpectedBody => (
                 "SG-1015",
@@ -503,6 +527,18 @@ impl Fault {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The gateway is too busy or shutting down",
                 "Try again in a few seconds.",
+            ),
+            Self::TooManyConnections => (
+                "SG-5003",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many connections are open",
+                "Try again in a few seconds. Whoever runs this tool: `limits.connections`.",
+            ),
+            Self::TooManyFromAddress => (
+                "SG-5004",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Your address has too many connections open",
+                "Close some. Whoever runs this tool: `limits.connections_per_address`; proxies belong into `trusted_proxies`.",
             ),
         };
         Entry {

@@ -3,6 +3,7 @@
 mod account;
 mod arrivals;
 mod body;
+mod bounds;
 mod browser_cookies;
 mod callback;
 mod cors;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
+pub use bounds::Bounds;
 pub use cross_site::CrossSite;
 pub use fairness::Fairness;
 pub use fairness::Shares;
@@ -45,6 +47,7 @@ pub use rates::Rates;
 pub use route::Route;
 pub use router::Router;
 pub use site::Site;
+pub use unreadable::turned_away;
 pub use used_states::UsedStates;
 pub use worker::Worker;
 
@@ -70,6 +73,8 @@ pub struct Gateway {
     pub trusted: TrustedProxies,
     /// What is let in from other origins.
     pub cross_site: CrossSite,
+    /// How large a request may be.
+    pub bounds: Bounds,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::Ports;
 use super::StartError;
 use super::metrics;
+use super::reread::CertificateFiles;
 use super::reread::ClientSecretFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
 use crate::gateway::Arrivals;
+use crate::gateway::Bounds;
 use crate::gateway::Fairness;
 use crate::gateway::Gateway;
 use crate::gateway::Limiters;
@@ -27,6 +29,8 @@ use crate::gateway::Route;
 use crate::gateway::Router;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
+use crate::net::settings::Tls;
+use crate::net::tls::Identity;
 use crate::oauth::Provider;
 use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
@@ -61,6 +65,7 @@ pub(super) fn gateway(
     ports: &Ports,
     control: &Handle,
     tasks: &TaskTracker,
+    identity: Option<Arc<Identity>>,
 ) -> Result<Built, StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
@@ -117,6 +122,7 @@ pub(super) fn gateway(
         keys: config.key_sources,
         client_secrets: config.client_secret_sources,
         not_before: config.not_before,
+        certificate: config.tls.zip(identity),
     };
     let rereader = watched.rereader(&store, &provider, &revocations, &ports.clock);
     let router = Router::new(config.routes);
@@ -134,6 +140,7 @@ pub(super) fn gateway(
         router,
         trusted: config.trusted_proxies,
         cross_site: config.cross_site,
+        bounds: Bounds::from(config.limits),
         keep_fragment: config.keep_fragment,
         provider,
         endpoint,
@@ -160,6 +167,7 @@ struct Watched {
     keys: Vec<SecretSource>,
     client_secrets: Vec<SecretSource>,
     not_before: Option<(NotBeforeFile, NotBefore)>,
+    certificate: Option<(Tls, Arc<Identity>)>,
 }
 
 impl Watched {
@@ -180,6 +188,19 @@ impl Watched {
                 provider: Arc::clone(provider),
             }),
         ];
+        if let Some((
+            Tls::Files {
+                certificate, key, ..
+            },
+            identity,
+        )) = self.certificate
+        {
+            groups.push(Box::new(CertificateFiles {
+                certificate,
+                key,
+                identity,
+            }));
+        }
         if let Some((file, list)) = self.not_before {
             revocations.replace(list, clock.now());
             groups.push(Box::new(RevocationFile {

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
+pub(super) use groups::CertificateFiles;
 pub(super) use groups::ClientSecretFiles;
 pub(super) use groups::KeyFiles;
 pub(super) use groups::RevocationFile;

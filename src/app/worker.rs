@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -18,12 +17,20 @@ use tokio_util::sync::CancellationToken;
 use super::Phase;
 use crate::gateway::Gateway;
 use crate::gateway::Worker;
+use crate::gateway::turned_away;
+use crate::net::Manner;
 use crate::net::Registry;
 use crate::net::Server;
 use crate::net::WriteFailure;
-use crate::net::guard::Limits;
+use crate::net::census::Census;
 use crate::net::guard::TICK;
-use crate::net::listener::accept;
+use crate::net::listener::Acceptor;
+use crate::net::settings::Clocks;
+use crate::net::settings::Limits;
+use crate::net::settings::Protocols;
+use crate::net::settings::TrustedProxies;
+use crate::net::socket::Bound;
+use crate::net::socket::Listener;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Client;
@@ -31,12 +38,23 @@ use crate::upstream::Upstreams;
 
 /// What a worker needs to begin.
 pub(super) struct Settings {
-    pub(super) listener: std::net::TcpListener,
+    pub(super) listener: Bound,
     pub(super) gateway: Arc<Gateway>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) upstreams: Arc<Upstreams>,
+    pub(super) door: Door,
+    pub(super) clocks: Clocks,
     pub(super) log: LogSettings,
     pub(super) phases: watch::Receiver<Phase>,
+}
+
+/// What all workers let in.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) protocols: Protocols,
+    pub(super) limits: Limits,
+    pub(super) trusted: TrustedProxies,
+    pub(super) census: Arc<Census>,
 }
 
 /// A worker's thread.
@@ -56,11 +74,13 @@ async fn work(settings: Settings) {
         gateway,
         tls: server_tls,
         upstreams,
+        door,
+        clocks,
         log,
         mut phases,
     } = settings;
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
+    let mut acceptor = match Listener::new(listener) {
+        Ok(listener) => Acceptor::new(listener),
         Err(error) => return tracing::error!(%error, "A worker cannot listen."),
     };
     let mut revoked = gateway.revocations.subscribe();
@@ -72,42 +92,59 @@ async fn work(settings: Settings) {
     let answers = Arc::clone(&gateway);
     let unreadable = WriteFailure::new(move |status| answers.unreadable(status));
     let worker = Rc::new(Worker::new(gateway, upstream, access, drain.clone()));
-    let acceptor = server_tls.map(TlsAcceptor::from);
+    let manner = Manner {
+        tls: server_tls.map(TlsAcceptor::from),
+        protocols: door.protocols,
+        limits: door.limits,
+        trusted: door.trusted,
+        census: door.census,
+        failure: unreadable,
+        turned_away,
+    };
     let server = Rc::new(Server::new(
         Rc::clone(&worker),
         Rc::clone(&registry),
-        acceptor,
-        unreadable,
+        manner,
     ));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let deadline = loop {
+    let (deadline, handed_over) = loop {
         tokio::select! {
-            (stream, peer) = accept(&listener) => {
-                let (server, open) = (Rc::clone(&server), worker.connected());
-                tokio::task::spawn_local(async move {
-                    server.serve(stream, peer).await;
-                    drop(open);
-                });
-            }
+            (socket, peer) = acceptor.accept() => server.serve(socket, peer),
             _ = ticks.tick() => {
-                registry.sweep(Limits::default());
+                registry.sweep(clocks);
                 worker.tick();
             }
             Ok(()) = revoked.changed() => worker.end_streams(),
             phase = next_phase(&mut phases) => match phase {
                 Phase::Serving => {}
-                Phase::Draining { deadline } => break deadline,
+                Phase::Draining { deadline, handed_over } => break (deadline, handed_over),
             }
         }
     };
-    drop(listener);
+    if handed_over {
+        drop(acceptor);
+    } else {
+        // Their handshake is done: the clients believe to be connected.
+        for (socket, peer) in acceptor.close() {
+            server.serve(socket, peer);
+        }
+    }
     registry.drain();
     drain.cancel();
-    if tokio::time::timeout(deadline, empty(&registry))
-        .await
-        .is_err()
-    {
+    let emptied = async {
+        loop {
+            tokio::select! {
+                () = empty(&registry) => break,
+                _ = ticks.tick() => {
+                    registry.sweep(clocks);
+                    worker.tick();
+                }
+                Ok(()) = revoked.changed() => worker.end_streams(),
+            }
+        }
+    };
+    if tokio::time::timeout(deadline, emptied).await.is_err() {
         tracing::warn!(
             connections = registry.len(),
             "Cutting connections that did not finish in time."
@@ -125,6 +162,7 @@ async fn next_phase(phases: &mut watch::Receiver<Phase>) -> Phase {
         Ok(()) => *phases.borrow_and_update(),
         Err(_) => Phase::Draining {
             deadline: Duration::ZERO,
+            handed_over: false,
         },
     }
 }

@@ -48,6 +48,10 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         .enable_all()
         .build()
         .map_err(internal)?;
+    let stopped = {
+        let _entered = runtime.enter();
+        lifecycle::stop_signal().map_err(internal)?
+    };
     let (sandbox, tool) = runtime.block_on(start_neighbours()).map_err(internal)?;
     let text = configuration(port, &sandbox.origin(), &tool.origin());
     let key = MasterKey::generate(&OsEntropy).to_text();
@@ -73,9 +77,7 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
     if options.open {
         open(&url);
     }
-    runtime
-        .block_on(lifecycle::stop_signal())
-        .map_err(internal)?;
+    runtime.block_on(stopped);
     app.stop(DRAIN);
     runtime.block_on(async {
         tool.shutdown().await;
@@ -123,7 +125,7 @@ fn free_port(asked: Option<u16>) -> Result<u16, Failure> {
     let candidates = asked.map_or_else(|| vec![USUAL_PORT, 0], |port| vec![port]);
     let mut last = None;
     for port in candidates {
-        match listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        match listener::bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
             .and_then(|socket| socket.local_addr())
         {
             Ok(address) => return Ok(address.port()),

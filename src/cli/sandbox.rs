@@ -52,6 +52,9 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         let sandbox = sandbox.map_err(|error| {
             Failure::new(Exit::Unavailable, format!("cannot listen on {}: {error}", options.listen))
         })?;
+        let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
+        // Before anybody can know that it runs.
+        let stopped = lifecycle::stop_signal().map_err(internal)?;
         let origin = sandbox.origin();
         terminal.say(&format!(
             "Simulated Marketing Cloud tenant at {origin}\n\
@@ -59,7 +62,7 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
              \x20 public app  client_id sandbox-public-client\n\
              Help, faults and counters: {origin}/\nPress Ctrl-C to stop.\n"
         ));
-        lifecycle::stop_signal().await.map_err(|error| Failure::new(Exit::Internal, error))?;
+        stopped.await;
         sandbox.shutdown().await;
         Ok(())
     })

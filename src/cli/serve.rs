@@ -12,13 +12,38 @@ use crate::config::Environment;
 use crate::config::report;
 use crate::config::rotation::Rotation;
 use crate::lifecycle;
+use crate::lifecycle::Lifecycle;
+use crate::lifecycle::activation;
+use crate::lifecycle::handover;
+use crate::lifecycle::handover::Predecessor;
 use crate::telemetry::log;
 use crate::time::Clock as _;
 use crate::time::SystemClock;
 
+/// What is said by those who start the program with sockets, and never by a person.
+#[derive(Debug, clap::Args)]
+pub(super) struct Passed {
+    /// The names of the sockets that a supervisor passes
+    #[arg(long, env = "LISTEN_FDNAMES", hide = true)]
+    socket_names: Option<String>,
+    /// Standard input is the process before this one
+    #[arg(long, env = handover::VARIABLE, hide = true)]
+    take_over: bool,
+}
+
 /// Runs the gateway until it is told to stop.
-pub(super) fn run(path: &Path) -> Result<(), Failure> {
+pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     let now = SystemClock.now();
+    let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
+    let lifecycle = Lifecycle::begin().map_err(internal)?;
+    let (sockets, predecessor) = if passed.take_over {
+        let (sockets, predecessor) = Predecessor::take().map_err(internal)?;
+        (sockets, Some(predecessor))
+    } else {
+        let sockets = activation::inherited(passed.socket_names.as_deref());
+        let sockets = sockets.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        (sockets, None)
+    };
     let loaded = Config::load(path, &Environment::of_process()).map_err(|problems| {
         Failure::new(
             Exit::Configuration,
@@ -26,22 +51,34 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
         )
     })?;
     log::init(loaded.config.log);
+    lifecycle::raise_file_limit();
     let rotation = Rotation::of(&loaded, now);
     for warning in loaded.warnings.iter().chain(&rotation.warnings) {
         tracing::warn!(event = "configuration.warning", "{warning}");
     }
     let public_url = loaded.config.public_url.clone();
-    let app = App::start(loaded.config, &Ports::default())
+    let drain = loaded.config.drain;
+    let sockets = match predecessor {
+        // Its configuration may have been another.
+        Some(_) => sockets.matching(&loaded.config),
+        None => sockets,
+    };
+    let app = App::start_on(sockets, loaded.config, &Ports::default())
         .map_err(|error| Failure::new(exit(&error), error))?;
     tracing::info!(
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
         public_url = %public_url,
-        listen = %app.public_address(),
+        pid = std::process::id(),
+        listen = %app.listens(),
         admin = %app.admin_address(),
         "Serving."
     );
-    lifecycle::run(app).map_err(|error| Failure::new(Exit::Internal, error))
+    if let Some(predecessor) = predecessor {
+        predecessor.tell_ready();
+    }
+    lifecycle.run(app, drain);
+    Ok(())
 }
 
 fn exit(error: &StartError) -> Exit {

@@ -13,7 +13,10 @@ pub(super) struct Raw {
     pub(super) listen: Option<String>,
     pub(super) admin_listen: Option<String>,
     pub(super) workers: Option<String>,
+    pub(super) listen_mode: Option<String>,
     pub(super) tls: Option<RawTls>,
+    pub(super) h2c: Option<String>,
+    pub(super) proxy_protocol: Option<String>,
     pub(super) trusted_proxies: Option<RawTexts>,
     pub(super) endpoint_prefix: Option<String>,
     pub(super) keep_fragment: Option<String>,
@@ -24,9 +27,9 @@ pub(super) struct Raw {
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
     pub(super) upstream: RawUpstream,
     pub(super) upstream_tls: Option<RawUpstreamTls>,
-    pub(super) limits: RawLimits,
     pub(super) rate_limits: RawRateLimits,
     pub(super) timeouts: RawTimeouts,
+    pub(super) limits: RawLimits,
     pub(super) log: RawLog,
 }
 
@@ -42,6 +45,8 @@ pub(super) enum RawTls {
 pub(super) struct RawTlsFiles {
     pub(super) certificate_file: Option<String>,
     pub(super) key_file: Option<String>,
+    pub(super) client_ca_file: Option<String>,
+    pub(super) client_auth: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,6 +115,7 @@ pub(super) struct RawRoute {
     pub(super) token: Option<String>,
     pub(super) strip_prefix: Option<String>,
     pub(super) isolated: Option<String>,
+    pub(super) body_size: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,15 +153,6 @@ pub(super) struct RawUpstreamTls {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct RawLimits {
-    #[serde(rename = "per_user")]
-    pub(super) user: Option<String>,
-    #[serde(rename = "per_tenant")]
-    pub(super) tenant: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub(super) struct RawRateLimits {
     pub(super) sign_in: Option<String>,
     pub(super) callback: Option<String>,
@@ -164,12 +161,35 @@ pub(super) struct RawRateLimits {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTimeouts {
+    pub(super) tls_handshake: Option<String>,
+    pub(super) first_byte: Option<String>,
+    pub(super) head: Option<String>,
+    pub(super) body_progress: Option<String>,
+    pub(super) keep_alive: Option<String>,
+    pub(super) drain: Option<String>,
+    pub(super) drain_delay: Option<String>,
     #[serde(rename = "upstream_connect")]
     pub(super) connect: Option<String>,
     #[serde(rename = "upstream_response")]
     pub(super) response: Option<String>,
     #[serde(rename = "upstream_idle")]
     pub(super) idle: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) head_size: Option<String>,
+    pub(super) header_count: Option<String>,
+    pub(super) target_length: Option<String>,
+    pub(super) body_size: Option<String>,
+    pub(super) connections: Option<String>,
+    pub(super) connections_per_address: Option<String>,
+    pub(super) concurrent_streams: Option<String>,
+    #[serde(rename = "per_user")]
+    pub(super) user: Option<String>,
+    #[serde(rename = "per_tenant")]
+    pub(super) tenant: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

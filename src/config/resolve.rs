@@ -2,6 +2,7 @@
 //! a value that is a problem is replaced by a default, since nothing comes of it anyway.
 
 mod cross_site;
+mod door;
 mod limits;
 mod listener;
 mod marketing_cloud;
@@ -42,13 +43,14 @@ pub(super) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// The configuration, unless something that has no default is missing or a problem.
-    pub(super) fn configuration(&mut self, raw: Raw) -> Option<Config> {
+    pub(super) fn configuration(&mut self, mut raw: Raw) -> Option<Config> {
         let root = KeyPath::root();
         let public_url = self.public_url(raw.public_url);
-        let (listen, admin_listen) = self.listeners(raw.listen, raw.admin_listen);
+        let (listen, admin_listen) = self.listeners(raw.listen, raw.listen_mode, raw.admin_listen);
         let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
         let tls = self.tls(raw.tls);
         let trusted_proxies = self.trusted_proxies(raw.trusted_proxies);
+        let protocols = self.protocols(raw.h2c, raw.proxy_protocol, tls.as_ref(), &trusted_proxies);
         let endpoint_prefix = self.endpoint_prefix(raw.endpoint_prefix);
         let keep_fragment = self.optional(
             &root.child("keep_fragment"),
@@ -61,9 +63,11 @@ impl Resolver<'_> {
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
         let pool = self.pool(raw.upstream);
-        let shares = self.shares(raw.limits);
+        let shares = self.shares(&mut raw.limits);
         let rates = self.rates(raw.rate_limits);
+        let (clocks, drain) = self.clocks(&mut raw.timeouts);
         let timeouts = self.timeouts(raw.timeouts);
+        let limits = self.limits(raw.limits);
         let log = self.log(raw.log);
         let (keys, key_sources) = session.keys?;
         Some(Config {
@@ -72,6 +76,7 @@ impl Resolver<'_> {
             admin_listen,
             workers,
             tls,
+            protocols,
             trusted_proxies,
             endpoint_prefix: endpoint_prefix?,
             cross_site,
@@ -88,6 +93,9 @@ impl Resolver<'_> {
             shares,
             rates,
             timeouts,
+            clocks,
+            drain,
+            limits,
             log,
         })
     }

@@ -38,7 +38,10 @@ const TOP: &[Key] = &[
     text("listen"),
     text("admin_listen"),
     text("workers"),
+    text("listen_mode"),
     key("tls", Shape::TextOrSection(TLS)),
+    text("h2c"),
+    text("proxy_protocol"),
     key("trusted_proxies", Shape::Texts),
     text("endpoint_prefix"),
     text("keep_fragment"),
@@ -49,16 +52,21 @@ const TOP: &[Key] = &[
     key("routes", Shape::Sections(ROUTE)),
     key("upstream", Shape::Section(UPSTREAM)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
-    key("limits", Shape::Section(LIMITS)),
     key("rate_limits", Shape::Section(RATE_LIMITS)),
     key("timeouts", Shape::Section(TIMEOUTS)),
+    key("limits", Shape::Section(LIMITS)),
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Later),
 ];
 
 const CSRF: &[Key] = &[text("header")];
 
-const TLS: &[Key] = &[text("certificate_file"), text("key_file")];
+const TLS: &[Key] = &[
+    text("certificate_file"),
+    text("key_file"),
+    text("client_ca_file"),
+    text("client_auth"),
+];
 
 const MARKETING_CLOUD: &[Key] = &[
     text("subdomain"),
@@ -107,6 +115,7 @@ const ROUTE: &[Key] = &[
     key("health", Shape::Section(HEALTH)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
     text("isolated"),
+    text("body_size"),
 ];
 
 const HEALTH: &[Key] = &[text("path"), text("interval"), text("timeout")];
@@ -119,14 +128,31 @@ const UPSTREAM: &[Key] = &[
 
 const UPSTREAM_TLS: &[Key] = &[text("ca_file"), text("certificate_file"), text("key_file")];
 
-const LIMITS: &[Key] = &[text("per_user"), text("per_tenant")];
-
 const RATE_LIMITS: &[Key] = &[text("sign_in"), text("callback")];
 
 const TIMEOUTS: &[Key] = &[
+    text("tls_handshake"),
+    text("first_byte"),
+    text("head"),
+    text("body_progress"),
+    text("keep_alive"),
+    text("drain"),
+    text("drain_delay"),
     text("upstream_connect"),
     text("upstream_response"),
     text("upstream_idle"),
+];
+
+const LIMITS: &[Key] = &[
+    text("head_size"),
+    text("header_count"),
+    text("target_length"),
+    text("body_size"),
+    text("connections"),
+    text("connections_per_address"),
+    text("concurrent_streams"),
+    text("per_user"),
+    text("per_tenant"),
 ];
 
 const LOG: &[Key] = &[text("level"), text("format"), text("access")];

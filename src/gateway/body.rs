@@ -97,6 +97,9 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
+        if let Some((_, in_hand)) = &this.end {
+            in_hand.is_asked();
+        }
         if let Some((stream, _)) = &this.stream
             && stream.poll_ended(cx).is_ready()
         {
@@ -118,7 +121,8 @@ impl Body for AnswerBody {
             },
         };
         let over = this.is_end_stream();
-        if let Some((record, _)) = &mut this.end {
+        if let Some((record, in_hand)) = &mut this.end {
+            in_hand.gave();
             match &frame {
                 // Nothing follows trailers, and nobody asks.
                 Some(Ok(frame)) if frame.is_trailers() => record.complete(),

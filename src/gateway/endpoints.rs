@@ -5,7 +5,6 @@ use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::Gateway;
 use super::browser_cookies::set_cookies;
@@ -20,6 +19,7 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
+use crate::net::ClientBody;
 use crate::session::model::SessionId;
 use crate::time::UnixTime;
 
@@ -29,7 +29,7 @@ impl Worker {
         &self,
         name: &str,
         parts: &Parts,
-        _body: Incoming,
+        _body: ClientBody,
         record: &mut Record,
     ) -> Result<http::Response<http_body_util::Full<bytes::Bytes>>, Stop> {
         let method = &parts.method;

@@ -123,6 +123,9 @@ fn payload_after(head: &[u8]) -> Option<u64> {
 /// Policy violation (RFC 6455 §7.4.1): the session has ended.
 pub(super) const CLOSE: [u8; 15] = *b"\x88\x0d\x03\xf0session end";
 
+/// Going away (RFC 6455 §7.4.1): the gateway stops.
+pub(super) const GOING_AWAY: [u8; 12] = *b"\x88\x0a\x03\xe9stopping";
+
 const MASKED: u8 = 0x80;
 
 #[cfg(test)]
@@ -145,6 +148,7 @@ mod tests {
             frame(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0], 65_536),
             frame(&[0x81, 0x83, 1, 2, 3, 4], 3),
             CLOSE.to_vec(),
+            GOING_AWAY.to_vec(),
         ] {
             for cut in [1, 2, 3, 7, 100_000] {
                 let mut meter = Meter::default();

@@ -13,7 +13,6 @@ use http::Version;
 use http::header;
 use http::request::Parts;
 use hyper::body::Body as _;
-use hyper::body::Incoming;
 
 use super::Gateway;
 use super::body::AnswerBody;
@@ -37,6 +36,7 @@ use crate::http::pages;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
+use crate::net::ClientBody;
 use crate::net::Handler;
 use crate::net::InHand;
 use crate::net::Peer;
@@ -49,15 +49,22 @@ use crate::session::refresh::RefreshError;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
 use crate::session::shared::Records;
+use crate::telemetry::metrics::Open;
 use crate::telemetry::metrics::Slot;
+use crate::telemetry::metrics::labels::Held;
 use crate::time::UnixTime;
 
 impl Handler for Worker {
     type Body = AnswerBody;
+    type Open = Open;
+
+    fn connected(&self) -> Open {
+        self.meter.open(Held::Connection)
+    }
 
     async fn handle(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Peer,
         in_hand: InHand,
     ) -> Response<AnswerBody> {
@@ -90,7 +97,7 @@ impl Worker {
     async fn serve(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let gateway = &self.gateway;
@@ -129,6 +136,7 @@ impl Worker {
         if let Some(reply) = options::answer(parts) {
             return Ok(self.finish(reply).map(AnswerBody::from));
         }
+        gateway.bounds.admit(parts)?;
         let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
         if let Some(reply) = gateway.cross_site.preflight(parts) {
             return Ok(self.finish(reply).map(AnswerBody::from));
@@ -143,6 +151,8 @@ impl Worker {
             }
             Served::Route(index, route) => {
                 record.routed(Slot::route(index), &route.prefix);
+                let size = route.body_size.unwrap_or(gateway.bounds.body_size);
+                let body = body.limited(size).map_err(|error| error.fault())?;
                 self.proxy(route, &target, parts, body, record).await
             }
         }

@@ -11,7 +11,6 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::body::AnswerBody;
 use super::fairness::Ticket;
@@ -33,6 +32,7 @@ use crate::http::body;
 use crate::http::cookies;
 use crate::http::headers;
 use crate::http::refusal::Refusal;
+use crate::net::ClientBody;
 use crate::session::Live;
 use crate::session::Outcome;
 use crate::upstream::Carry;
@@ -59,7 +59,7 @@ impl Worker {
         route: &Route,
         target: &Target<'_>,
         parts: &Parts,
-        body: Incoming,
+        body: ClientBody,
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         if route.isolated {
@@ -272,7 +272,7 @@ impl Passage<'_> {
         let outcome = self.worker.upstream.send(way, request, again).await;
         outcome.map_err(|error| {
             let request_id = self.provenance.id.as_str();
-            if matches!(error, UpstreamError::ClientBody) {
+            if matches!(error, UpstreamError::ClientBody(_)) {
                 tracing::debug!(event = "client.broke_off", %error, request_id, "Client broke off.");
             } else {
                 tracing::warn!(event = "upstream.failed", %error, upstream = %way, request_id, "Upstream failed.");

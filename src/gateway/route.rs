@@ -18,6 +18,8 @@ pub struct Route {
     pub strip_prefix: bool,
     /// Whether other sites may do no more than link here.
     pub isolated: bool,
+    /// Bytes of a request's body, where this route allows more or fewer than others.
+    pub body_size: Option<u64>,
 }
 
 impl Route {

@@ -106,6 +106,7 @@ mod tests {
             token: Token::None,
             strip_prefix: false,
             isolated: false,
+            body_size: None,
         };
         let router = Router::new(vec![
             route("/public", &tool),

@@ -223,6 +223,7 @@ mod tests {
             token: Token::Bearer,
             strip_prefix,
             isolated: false,
+            body_size: None,
         };
         let target = Target::from_parts(path, query).expect("a target");
         forwarded_target(&target, &route)

@@ -1,5 +1,6 @@
 //! `WebSocket` tunnels: a well-formed handshake goes through, then bytes both ways until the session
-//! ends. Then the client gets a close frame with code 1008, unless a frame is under way.
+//! ends, or the process. Then the client gets a close frame, unless a frame is under way: with code
+//! 1008, or 1001.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,8 +96,8 @@ impl Worker {
                         tracing::debug!(%error, "WebSocket broke off.");
                     }
                 }
-                () = end => say_goodbye(client).await,
-                () = drain.cancelled() => {}
+                () = end => say_goodbye(client, &frames::CLOSE).await,
+                () = drain.cancelled() => say_goodbye(client, &frames::GOING_AWAY).await,
             }
         });
         let (mut head, _) = answer.into_parts();
@@ -116,10 +117,10 @@ impl Worker {
 }
 
 /// Closes with a reason where that can be said; a client that does not read is not waited for.
-async fn say_goodbye<S: AsyncWrite + Unpin>(mut client: Framed<S>) {
+async fn say_goodbye<S: AsyncWrite + Unpin>(mut client: Framed<S>, frame: &[u8]) {
     let goodbye = async {
         if client.is_between_frames() {
-            client.write_all(&frames::CLOSE).await?;
+            client.write_all(frame).await?;
         }
         client.shutdown().await
     };
@@ -142,7 +143,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a [u8]
     values.next().is_none().then(|| first.as_bytes())
 }
 
-/// How long a client may take to hear that its session has ended.
+/// How long a client may take to hear of the end.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ impl Gateway {
     pub fn unreadable(&self, status: u16) -> Bytes {
         let fault = fault(status);
         self.traffic.unreadable(fault);
-        answer(fault)
+        turned_away(fault)
     }
 }
 
@@ -26,12 +26,14 @@ fn fault(status: u16) -> Fault {
     match status {
         408 => Fault::RequestTimeout,
         413 => Fault::BodyTooLarge,
-        414 | 431 => Fault::HeadTooLarge,
+        414 => Fault::TargetTooLong,
+        431 => Fault::HeadTooLarge,
         _ => Fault::MalformedRequest,
     }
 }
 
-fn answer(fault: Fault) -> Bytes {
+/// A whole HTTP/1.1 answer to a connection of which no request is read.
+pub fn turned_away(fault: Fault) -> Bytes {
     let id = RequestIds::new(&OsEntropy).identify(&HeaderMap::new(), false);
     let answer = Refusal::from(fault).reply(Audience::Program, id.as_str());
     let status = answer.status();
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_whole() {
-        let answer = answer(fault(400));
+        let answer = turned_away(fault(400));
         let text = std::str::from_utf8(&answer).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
@@ -70,6 +72,6 @@ mod tests {
             "{head}"
         );
         assert!(body.contains("SG-1001"), "{body}");
-        assert!(super::answer(fault(431)).starts_with(b"HTTP/1.1 431 "));
+        assert!(turned_away(fault(431)).starts_with(b"HTTP/1.1 431 "));
     }
 }

@@ -12,8 +12,6 @@ use super::streams::Streams;
 use crate::session::OpenedSessions;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Meter;
-use crate::telemetry::metrics::Open;
-use crate::telemetry::metrics::labels::Held;
 use crate::upstream::Client;
 
 /// A core's share of the gateway. Nothing in it is ever locked.
@@ -48,11 +46,6 @@ impl Worker {
             log: log.map(Rc::new),
             drain,
         }
-    }
-
-    /// Counts a client's connection for as long as the answer is kept.
-    pub fn connected(&self) -> Open {
-        self.meter.open(Held::Connection)
     }
 
     /// Ends what runs in the name of sessions that are over.

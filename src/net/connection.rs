@@ -1,48 +1,54 @@
-//! One connection, from accept to its end: TLS if configured, then HTTP/1.1 or HTTP/2 by ALPN.
+//! One connection, from accept to its end: a PROXY protocol header and TLS if configured, then HTTP/1.1
+//! or HTTP/2 by ALPN, or by prior knowledge.
 
-use std::convert::Infallible;
+mod serving;
+mod streams;
+
+use std::future::poll_fn;
+use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::Request;
 use http::Response;
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::rt::Read;
-use hyper::rt::Write;
-use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::server::conn::http1;
-use hyper::server::conn::http2;
-use hyper::service::HttpService;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 
-use super::guard::Finish;
-use super::guard::Guarded;
+use super::body::ClientBody;
+use super::census::Census;
+use super::guard::Entry;
 use super::guard::InHand;
 use super::guard::Registry;
-use super::watched::Watched;
+use super::guard::Watch;
+use super::preamble;
+use super::prefixed::Prefixed;
+use super::settings::Limits;
+use super::settings::Protocols;
+use super::settings::TrustedProxies;
+use super::socket::Socket;
 use super::watched::WriteFailure;
+use crate::fault::Fault;
 
 /// What serves requests on a connection.
 pub trait Handler: 'static {
     /// The answer's body.
     type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + 'static;
+    /// Held while a connection is open.
+    type Open: 'static;
+
+    /// A connection was accepted.
+    fn connected(&self) -> Self::Open;
 
     /// Serves one request. `in_hand` ends with the answer's body.
     fn handle(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: Peer,
         in_hand: InHand,
     ) -> impl Future<Output = Response<Self::Body>>;
@@ -57,162 +63,191 @@ pub struct Peer {
     pub tls: bool,
 }
 
+/// How the connections of a listener are served.
+pub struct Manner {
+    /// TLS, if this listener ends it.
+    pub tls: Option<TlsAcceptor>,
+    /// What is spoken.
+    pub protocols: Protocols,
+    /// How much a client may ask for.
+    pub limits: Limits,
+    /// Who may say whom it speaks for.
+    pub trusted: TrustedProxies,
+    /// All connections, of every worker.
+    pub census: std::sync::Arc<Census>,
+    /// Writes the answer to a head that could not be read.
+    pub failure: WriteFailure,
+    /// Writes the answer to a connection that is not served.
+    pub turned_away: fn(Fault) -> Bytes,
+}
+
 /// What the connections of a worker have in common.
 pub struct Server<H> {
     handler: Rc<H>,
     registry: Rc<Registry>,
-    tls: Option<TlsAcceptor>,
+    manner: Manner,
     http1: http1::Builder,
-    http2: http2::Builder<LocalExecutor>,
-    failure: WriteFailure,
 }
 
 impl<H: Handler> Server<H> {
     /// A server that hands requests to `handler`.
-    pub fn new(
-        handler: Rc<H>,
-        registry: Rc<Registry>,
-        tls: Option<TlsAcceptor>,
-        failure: WriteFailure,
-    ) -> Self {
-        let mut http1 = http1::Builder::new();
-        // The guard keeps the time; hyper's own timer would count idle connections too.
-        http1
-            .header_read_timeout(None)
-            .max_buf_size(MAX_BUFFER)
-            .max_headers(MAX_FIELDS)
-            .half_close(false);
-        let mut http2 = http2::Builder::new(LocalExecutor);
-        http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Some(Duration::from_secs(20)))
-            .max_header_list_size(MAX_HEADER_LIST)
-            .max_concurrent_streams(100)
-            .max_pending_accept_reset_streams(Some(20))
-            .max_local_error_reset_streams(Some(64));
+    pub fn new(handler: Rc<H>, registry: Rc<Registry>, manner: Manner) -> Self {
         Self {
+            http1: serving::http1(&manner.limits),
             handler,
             registry,
-            tls,
-            http1,
-            http2,
-            failure,
+            manner,
         }
     }
 
-    /// Serves one accepted connection to its end.
-    pub async fn serve(self: Rc<Self>, stream: TcpStream, address: SocketAddr) {
-        let Some(acceptor) = &self.tls else {
-            return self
-                .http1(
-                    stream,
-                    Peer {
-                        address,
-                        tls: false,
-                    },
-                )
-                .await;
-        };
-        match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => {
-                let peer = Peer { address, tls: true };
-                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    self.http2(stream, peer).await;
-                } else {
-                    self.http1(stream, peer).await;
+    /// Serves one accepted connection, to its end, in a task of its own.
+    pub fn serve(self: &Rc<Self>, socket: Socket, address: SocketAddr) {
+        match self.manner.census.enter() {
+            Ok(seat) => {
+                // Entered at once, so that a drain does not overlook what was just accepted.
+                let entry = self.registry.enter(seat);
+                let (this, open) = (Rc::clone(self), self.handler.connected());
+                tokio::task::spawn_local(async move {
+                    this.follow(socket, address, entry).await;
+                    drop(open);
+                });
+            }
+            Err(fault) => self.turn_away(&socket, fault, address.ip()),
+        }
+    }
+
+    async fn follow(self: Rc<Self>, socket: Socket, address: SocketAddr, entry: Entry) {
+        let begun = until_ended(
+            entry.watch(),
+            self.greet(Prefixed::new(socket, Bytes::new()), address, entry.watch()),
+        );
+        if let Some(Some((stream, address))) = begun.await {
+            self.converse(stream, address, entry).await;
+        }
+    }
+
+    /// Learns whom the connection is for, and whether that may have one more.
+    async fn greet(
+        &self,
+        mut stream: Prefixed<Socket>,
+        mut address: SocketAddr,
+        watch: &Watch,
+    ) -> Option<(Prefixed<Socket>, SocketAddr)> {
+        if self.manner.protocols.proxy_protocol {
+            if !self.manner.trusted.contains(address.ip()) {
+                tracing::debug!(peer = %address, "No trusted proxy, so its PROXY protocol header does not count.");
+                return None;
+            }
+            match preamble::read(&mut stream).await {
+                Ok((source, behind)) => {
+                    address = source.unwrap_or(address);
+                    stream.put_back(&behind);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, peer = %address, "Connection refused.");
+                    return None;
                 }
             }
-            Ok(Err(error)) => tracing::debug!(%error, peer = %address, "TLS handshake failed."),
-            Err(_) => tracing::debug!(peer = %address, "TLS handshake took too long."),
         }
+        if let Err(fault) = watch.belongs_to(address.ip()) {
+            self.turn_away(stream.get_ref(), fault, address.ip());
+            return None;
+        }
+        Some((stream, address))
     }
 
-    async fn http1(
+    async fn converse(&self, stream: Prefixed<Socket>, address: SocketAddr, entry: Entry) {
+        if let Some(acceptor) = &self.manner.tls {
+            // Boxed, so that a connection without TLS does not carry the room for it.
+            return Box::pin(self.secure(acceptor, stream, address, entry)).await;
+        }
+        let peer = Peer {
+            address,
+            tls: false,
+        };
+        self.plain(stream, peer, entry).await;
+    }
+
+    async fn secure(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Peer,
+        acceptor: &TlsAcceptor,
+        stream: Prefixed<Socket>,
+        address: SocketAddr,
+        entry: Entry,
     ) {
-        let entry = self.registry.enter(false);
-        let watch = entry.watch();
-        let stream = Watched::new(stream, entry.watch(), self.failure.clone());
-        let service = service_fn(|request| {
-            let answer = Rc::clone(&self.handler).handle(request, peer, watch.begin());
-            async { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = self
-            .http1
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        if let Err(error) = Guarded::new(connection, entry).await {
-            tracing::debug!(%error, peer = %peer.address, "Connection ended.");
+        match until_ended(entry.watch(), Box::pin(acceptor.accept(stream))).await {
+            Some(Ok(stream)) => {
+                let peer = Peer { address, tls: true };
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                entry.watch().ready(h2);
+                if h2 {
+                    Box::pin(self.http2(stream, peer, entry)).await;
+                } else {
+                    let stream = Prefixed::new(stream, Bytes::new());
+                    self.http1(stream, peer, entry).await;
+                }
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, peer = %address, "TLS handshake failed.");
+            }
+            None => tracing::debug!(peer = %address, "TLS handshake took too long."),
         }
     }
 
-    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: Peer) {
-        let entry = self.registry.enter(true);
-        let watch = entry.watch();
-        let stream = Watched::new(stream, entry.watch(), self.failure.clone());
-        let handler = Rc::clone(&self.handler);
-        let service = service_fn(move |request| {
-            let answer = Rc::clone(&handler).handle(request, peer, watch.begin());
-            async { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = self.http2.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = Guarded::new(connection, entry).await {
-            tracing::debug!(%error, peer = %peer.address, "Connection ended.");
+    /// Without TLS it is HTTP/1.1, unless HTTP/2 is allowed and these are its first bytes.
+    async fn plain(&self, mut stream: Prefixed<Socket>, peer: Peer, entry: Entry) {
+        entry.watch().ready(false);
+        if self.manner.protocols.h2c {
+            match until_ended(entry.watch(), begins_http2(&mut stream, entry.watch())).await {
+                Some(true) => {
+                    entry.watch().ready(true);
+                    return Box::pin(self.http2(stream, peer, entry)).await;
+                }
+                Some(false) => {}
+                None => return,
+            }
+        }
+        self.http1(stream, peer, entry).await;
+    }
+
+    /// A connection beyond a limit gets an answer where one can be read, and is closed.
+    fn turn_away(&self, socket: &Socket, fault: Fault, peer: IpAddr) {
+        self.manner.census.refused(fault, peer);
+        if self.manner.tls.is_none() {
+            // Best effort: the peer may be gone.
+            let _written = socket.try_write(&(self.manner.turned_away)(fault));
         }
     }
 }
 
-/// Runs HTTP/2's tasks on the worker that accepted the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct LocalExecutor;
-
-impl<F> Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
-    }
+/// `work`, or `None` as soon as the connection is told to end.
+async fn until_ended<T>(watch: &Watch, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if watch.poll_ended(cx.waker()).is_ready() {
+            return Poll::Ready(None);
+        }
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
-impl<I, S> Finish for http1::UpgradeableConnection<I, S>
-where
-    S: HttpService<Incoming, ResBody: 'static>,
-    S::Error: Into<BoxError>,
-    I: Read + Write + Unpin,
-    <S::ResBody as Body>::Error: Into<BoxError>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+/// Whether the stream begins with HTTP/2's preface (RFC 9113 §3.4). What was read is put back.
+async fn begins_http2<S: AsyncRead + Unpin>(stream: &mut Prefixed<S>, watch: &Watch) -> bool {
+    let mut read = [0; PREFACE.len()];
+    let mut size = 0;
+    while let Some(room) = read.get_mut(size..).filter(|room| !room.is_empty()) {
+        match stream.read(room).await {
+            Ok(more @ 1..) => size += more,
+            Ok(0) | Err(_) => break,
+        }
+        watch.bytes_read();
+        if PREFACE.get(..size) != read.get(..size) {
+            break;
+        }
     }
+    stream.put_back(read.get(..size).unwrap_or_default());
+    read == *PREFACE
 }
 
-impl<I, S> Finish for http2::Connection<I, S, LocalExecutor>
-where
-    S: HttpService<Incoming, ResBody: 'static>,
-    S::Error: Into<BoxError>,
-    I: Read + Write + Unpin,
-    <S::ResBody as Body>::Error: Into<BoxError>,
-    LocalExecutor: Http2ServerConnExec<S::Future, S::ResBody>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// TLS handshakes take no longer than this.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// Bytes of a head, and of a body that is read ahead.
-const MAX_BUFFER: usize = 64 * 1024;
-
-/// Fields of a head.
-const MAX_FIELDS: usize = 100;
-
-/// Bytes of an HTTP/2 header list.
-const MAX_HEADER_LIST: u32 = 32 * 1024;
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

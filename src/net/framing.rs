@@ -91,6 +91,11 @@ impl Framing {
         Ok(())
     }
 
+    /// Whether all that came so far makes whole messages.
+    pub(super) fn is_between(&self) -> bool {
+        self.state == State::Start && self.held.is_empty()
+    }
+
     fn skip<'a>(&mut self, left: u64, bytes: &'a [u8]) -> &'a [u8] {
         let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left - u64::try_from(here).unwrap_or(left);

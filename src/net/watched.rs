@@ -46,6 +46,8 @@ pub(super) struct Watched<S> {
     framing: Framing,
     /// What hyper reads in place of all that comes after an ambiguity, and then the end.
     instead: Option<Bytes>,
+    /// All that was written is out.
+    flushed: bool,
 }
 
 impl<S> Watched<S> {
@@ -58,11 +60,23 @@ impl<S> Watched<S> {
             own: Bytes::new(),
             framing: Framing::default(),
             instead: None,
+            flushed: true,
         }
     }
 }
 
 impl<S> Watched<S> {
+    /// The stream below, with nothing left in between.
+    pub(super) fn into_stream(self) -> S {
+        self.stream
+    }
+
+    /// Tells the guard whether anything of a message is under way here.
+    fn settle(&self) {
+        self.watch
+            .settle(self.flushed && self.instead.is_none() && self.framing.is_between());
+    }
+
     fn read_instead(&mut self, buffer: &mut ReadBuf<'_>) {
         if let Some(instead) = &mut self.instead {
             let size = instead.len().min(buffer.remaining());
@@ -78,6 +92,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
             let Some(status) = self.unreadable(bytes) else {
                 return Poll::Ready(Ok(false));
             };
+            let status = if self.watch.is_late() { LATE } else { status };
             self.own = (self.failure.0)(status);
         }
         while self.own.has_remaining() {
@@ -119,6 +134,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             this.read_instead(buffer);
             return Poll::Ready(Ok(()));
         }
+        // A head that takes too long ends here; hyper answers what it takes for a broken one.
+        if this.watch.is_late() && !this.watch.is_serving() && this.watch.speaks_http1() {
+            this.instead = Some(Bytes::from_static(UNREADABLE));
+            this.read_instead(buffer);
+            return Poll::Ready(Ok(()));
+        }
+        if this.watch.is_tunnel() && this.watch.poll_cut(cx.waker()).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
         let read = buffer.filled().get(before..).unwrap_or_default();
@@ -131,6 +155,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 this.instead = Some(Bytes::from_static(UNREADABLE));
                 this.read_instead(buffer);
             }
+            this.settle();
         }
         outcome
     }
@@ -138,6 +163,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 /// What hyper refuses wherever it stands: in a head or, behind a line that it ends, among chunks.
 const UNREADABLE: &[u8] = b"\0\n\0\r\n\r\n";
+
+/// The status for a head that did not come in time (RFC 9110 §15.5.9).
+const LATE: u16 = 408;
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
@@ -149,7 +177,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if ready!(this.replace(cx, bytes))? {
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut this.stream).poll_write(cx, bytes)
+        this.flushed = false;
+        let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.watch.peer_reads(outcome.is_ready());
+        outcome
     }
 
     fn poll_write_vectored(
@@ -163,7 +194,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         {
             return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
         }
-        Pin::new(&mut this.stream).poll_write_vectored(cx, buffers)
+        this.flushed = false;
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, buffers);
+        this.watch.peer_reads(outcome.is_ready());
+        outcome
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -171,7 +205,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_flush(cx);
+        this.watch.peer_reads(outcome.is_ready());
+        if this.flushed != outcome.is_ready() {
+            this.flushed = outcome.is_ready();
+        }
+        this.settle();
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

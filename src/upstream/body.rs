@@ -19,8 +19,11 @@ use http_body::SizeHint;
 use hyper::body::Incoming;
 
 use super::lease::Lease;
+use crate::fault::Fault;
 use crate::http::headers;
 use crate::http::headers::RequestRules;
+use crate::net;
+use crate::net::ClientBody;
 
 /// What is sent to an upstream.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ pub enum RequestBody {
 
 impl RequestBody {
     /// Takes the client's body; an empty one needs no bookkeeping.
-    pub fn streaming(body: Incoming, carry: Carry) -> Self {
+    pub fn streaming(body: ClientBody, carry: Carry) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
@@ -66,9 +69,11 @@ pub struct Carry {
 #[derive(Debug)]
 pub struct Transit {
     /// Gone once it was handed on to be sent again.
-    body: RefCell<Option<Incoming>>,
+    body: RefCell<Option<ClientBody>>,
     frames: Cell<u64>,
     state: Cell<TransitState>,
+    /// What the client did wrong.
+    fault: Cell<Option<Fault>>,
     /// What passed, as long as it is little.
     kept: RefCell<Option<VecDeque<Bytes>>>,
     kept_bytes: Cell<usize>,
@@ -86,11 +91,12 @@ enum TransitState {
 }
 
 impl Transit {
-    fn new(body: Incoming, Carry { keep, trailers }: Carry) -> Self {
+    fn new(body: ClientBody, Carry { keep, trailers }: Carry) -> Self {
         Self {
             body: RefCell::new(Some(body)),
             frames: Cell::new(0),
             state: Cell::new(TransitState::Moving),
+            fault: Cell::new(None),
             kept: RefCell::new(keep.then(VecDeque::new)),
             kept_bytes: Cell::new(0),
             trailers,
@@ -103,9 +109,9 @@ impl Transit {
         self.frames.get()
     }
 
-    /// Whether the client broke off.
-    pub fn is_broken(&self) -> bool {
-        self.state.get() == TransitState::Broken
+    /// Why the body went no further, where that is the client's doing.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.get()
     }
 
     /// The body once more: untouched if nothing of it was read, from memory if all of it was and it
@@ -168,7 +174,10 @@ impl Transit {
                         self.state.set(TransitState::Ended);
                     }
                 }
-                Some(Err(_)) => self.state.set(TransitState::Broken),
+                Some(Err(error)) => {
+                    self.state.set(TransitState::Broken);
+                    self.fault.set(Some(error.fault()));
+                }
                 None => self.state.set(TransitState::Ended),
             }
             return Poll::Ready(frame.map(|frame| match frame.map_err(BodyError::Client) {
@@ -214,7 +223,7 @@ const RULES: RequestRules<'_> = RequestRules {
 pub enum BodyError {
     /// The client broke off.
     #[error(transparent)]
-    Client(hyper::Error),
+    Client(net::body::BodyError),
     /// The answer came without all of it.
     #[error("the rest of the body is not wanted")]
     Unwanted,

@@ -202,7 +202,7 @@ impl Client {
             if unsent.is_some() {
                 lease.spare_upload();
             }
-            let broken = transit.is_some_and(|transit| transit.is_broken());
+            let broken = transit.and_then(|transit| transit.fault());
             let error = error.into_error();
             let loss = if is_refused(&error) {
                 Loss::Refused
@@ -212,10 +212,9 @@ impl Client {
                 Loss::Exchange
             };
             Lost {
-                error: if broken {
-                    UpstreamError::ClientBody
-                } else {
-                    UpstreamError::Exchange(error)
+                error: match broken {
+                    Some(fault) => UpstreamError::ClientBody(fault),
+                    None => UpstreamError::Exchange(error),
                 },
                 unsent,
                 loss,

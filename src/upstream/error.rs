@@ -36,8 +36,8 @@ pub enum UpstreamError {
     #[error("the connection was closed")]
     Closed,
     /// The client's own body broke off; the upstream is not to blame.
-    #[error("the client's body broke off")]
-    ClientBody,
+    #[error("the client's body went no further")]
+    ClientBody(Fault),
     /// The route leads to nothing that this worker knows.
     #[error("the route has no upstream")]
     Unknown,
@@ -53,7 +53,7 @@ impl UpstreamError {
             Self::Down { retry_after } => (Fault::UpstreamDown, Some(*retry_after)),
             Self::Full => (Fault::UpstreamFull, Some(Duration::from_secs(1))),
             Self::Exchange(_) | Self::Closed => (Fault::UpstreamBroken, None),
-            Self::ClientBody => (Fault::MalformedRequest, None),
+            Self::ClientBody(fault) => (*fault, None),
             Self::Unknown => (Fault::Internal, None),
         };
         Refusal {

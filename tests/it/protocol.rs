@@ -226,7 +226,10 @@ const RULES: [(&str, &str, &[&str]); 34] = [
     (
         "T5",
         "field blocks are whole; floods are bounded by limits of their own",
-        &["http2::a_field_block_is_whole_or_nothing"],
+        &[
+            "http2::a_field_block_is_whole_or_nothing",
+            "h2_floods::no_flood_grows_the_process_or_keeps_others_waiting",
+        ],
     ),
     (
         "T6",
@@ -241,8 +244,8 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         "T7",
         "every phase of a connection has its limit",
         &[
-            "src/net/guard.rs::each_phase_has_its_limit",
-            "src/net/guard.rs::a_dribbled_head_is_cut",
+            "src/net/guard/tests.rs::each_phase_has_its_limit",
+            "src/net/guard/tests.rs::a_dribbled_head_is_late_and_then_cut",
         ],
     ),
     (

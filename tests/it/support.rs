@@ -13,6 +13,7 @@ pub mod raw;
 pub mod redis;
 pub mod scrape;
 pub mod server;
+pub mod serving;
 pub mod tap;
 pub mod wire;
 
@@ -26,3 +27,13 @@ pub use redis::Redis;
 pub use scrape::Scrape;
 pub use tap::Tap;
 pub use wire::Wire;
+
+/// Tells a measurement; seen with `--nocapture`, or when the test fails.
+#[expect(
+    clippy::print_stderr,
+    clippy::disallowed_macros,
+    reason = "no command speaks here, and the harness sorts it"
+)]
+pub fn tell(measurement: &str) {
+    eprintln!("{measurement}");
+}

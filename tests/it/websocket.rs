@@ -197,7 +197,8 @@ async fn a_websocket_ends_with_the_process() {
     let mut wire = open(&gate, &ada).await;
     wire.send(HELLO).await;
     wire.exactly(7).await.expect("an echo");
-    let ((), ()) = tokio::join!(wire.ends(), gate.stop());
+    let (said, ()) = tokio::join!(wire.rest(), gate.stop());
+    assert_eq!(said, b"\x88\x0a\x03\xe9stopping", "1001");
 }
 
 pub async fn open(gate: &Gate, browser: &Browser) -> Wire {

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 use sha2::Digest as _;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::Group;
 use super::Reading;
@@ -15,6 +16,8 @@ use crate::config::SecretSource;
 use crate::crypto::KeyRing;
 use crate::crypto::MasterKey;
 use crate::crypto::secret::ClientSecret;
+use crate::net::tls;
+use crate::net::tls::Identity;
 use crate::oauth::Provider;
 use crate::oauth::provider::Client;
 use crate::session::CookieStore;
@@ -93,6 +96,48 @@ impl Group for ClientSecretFiles {
                 );
             }))
         })
+    }
+}
+
+/// The listener's certificate and its key.
+pub(in crate::app) struct CertificateFiles {
+    /// The chain.
+    pub(in crate::app) certificate: PathBuf,
+    /// The key.
+    pub(in crate::app) key: PathBuf,
+    /// Where they are used.
+    pub(in crate::app) identity: Arc<Identity>,
+}
+
+impl Group for CertificateFiles {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.certificate.clone(), self.key.clone()]
+    }
+
+    fn read(&self) -> Reading {
+        let mut digest = Sha256::new();
+        for file in [&self.certificate, &self.key] {
+            let bytes = Zeroizing::new(std::fs::read(file).unwrap_or_default());
+            digest.update(bytes.len().to_be_bytes());
+            digest.update(&*bytes);
+        }
+        let identity = Arc::clone(&self.identity);
+        let outcome = tls::read(&self.certificate, &self.key);
+        Reading {
+            digest: digest.finalize().into(),
+            outcome: outcome
+                .map(|key| -> TakeOver {
+                    Box::new(move || {
+                        if identity.replace(key) {
+                            tracing::info!(
+                                event = "certificate.changed",
+                                "The certificate was taken over; new handshakes are given it."
+                            );
+                        }
+                    })
+                })
+                .map_err(|error| error.to_string()),
+        }
     }
 }
 

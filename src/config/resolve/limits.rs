@@ -9,13 +9,13 @@ use crate::gateway::Rates;
 use crate::gateway::Shares;
 
 impl Resolver<'_> {
-    pub(super) fn shares(&mut self, raw: RawLimits) -> Shares {
+    pub(super) fn shares(&mut self, raw: &mut RawLimits) -> Shares {
         let path = KeyPath::root().child("limits");
         let default = Shares::default();
-        let mut read = |key: &str, text| self.optional(&path.child(key), text, values::count);
+        let mut read = |key: &str, text| self.optional(&path.child(key), text, values::share);
         Shares {
-            per_user: read("per_user", raw.user).unwrap_or(default.per_user),
-            per_tenant: read("per_tenant", raw.tenant).unwrap_or(default.per_tenant),
+            per_user: read("per_user", raw.user.take()).unwrap_or(default.per_user),
+            per_tenant: read("per_tenant", raw.tenant.take()).unwrap_or(default.per_tenant),
         }
     }
 

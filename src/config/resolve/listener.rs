@@ -17,6 +17,7 @@ use crate::config::raw::RawTls;
 use crate::gateway::route::PathPrefix;
 use crate::http::Origin;
 use crate::http::Scheme;
+use crate::net::settings::Listen;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 
@@ -40,17 +41,31 @@ impl Resolver<'_> {
     pub(super) fn listeners(
         &mut self,
         listen: Option<String>,
+        listen_mode: Option<String>,
         admin_listen: Option<String>,
-    ) -> (SocketAddr, SocketAddr) {
+    ) -> (Listen, SocketAddr) {
         let public_path = KeyPath::root().child("listen");
         let admin_path = KeyPath::root().child("admin_listen");
-        let public = self.optional(&public_path, listen, values::address);
+        let base = self.base;
+        let public = self.optional(&public_path, listen, |text| values::listen(text, base));
+        let mode_path = KeyPath::root().child("listen_mode");
+        let mode = self.optional(&mode_path, listen_mode, values::mode);
         let admin = self.optional(&admin_path, admin_listen, values::address);
-        let public = public.unwrap_or(DEFAULT_LISTEN);
+        let mut public = public.unwrap_or(Listen::Tcp(DEFAULT_LISTEN));
         let admin = admin.unwrap_or(DEFAULT_ADMIN_LISTEN);
         let blamed = self.findings.blames(&public_path) || self.findings.blames(&admin_path);
-        if !blamed && collide(public, admin) {
+        if let Listen::Tcp(public) = public
+            && !blamed
+            && collide(public, admin)
+        {
             self.bad(&admin_path, "must not be where listen already is");
+        }
+        match (&mut public, mode) {
+            (Listen::Unix { mode, .. }, Some(given)) => *mode = given,
+            (Listen::Tcp(_), Some(_)) => {
+                self.bad(&mode_path, "is for a listen that starts with unix:");
+            }
+            (_, None) => {}
         }
         (public, admin)
     }
@@ -74,14 +89,20 @@ impl Resolver<'_> {
         if let Some((_, true)) = key {
             self.readable_by_others(&key_path);
         }
+        let clients = self.client_certificates(&path, files.client_ca_file, files.client_auth);
         Some(Tls::Files {
             certificate: certificate?.0,
             key: key?.0,
+            clients,
         })
     }
 
     /// A file that has to be there, and whether everybody may read it.
-    fn tls_file(&mut self, path: &KeyPath, text: Option<String>) -> Option<(PathBuf, bool)> {
+    pub(super) fn tls_file(
+        &mut self,
+        path: &KeyPath,
+        text: Option<String>,
+    ) -> Option<(PathBuf, bool)> {
         if text.is_none() {
             self.findings.missing(path, "a PEM file");
         }

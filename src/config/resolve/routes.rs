@@ -91,6 +91,7 @@ impl Resolver<'_> {
             values::boolean,
         );
         let isolated = self.optional(&entry.child("isolated"), raw.isolated, values::boolean);
+        let body_size = self.optional(&entry.child("body_size"), raw.body_size, values::size);
         let options = RawOptions {
             protocol: raw.protocol,
             health: raw.health,
@@ -110,6 +111,7 @@ impl Resolver<'_> {
             token: token.unwrap_or(implied),
             strip_prefix: strip_prefix.unwrap_or(rest),
             isolated: isolated.unwrap_or(false),
+            body_size,
         })
     }
 

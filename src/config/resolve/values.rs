@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::num::NonZeroU64;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::gateway::Rate;
+use crate::net::settings::Listen;
 use crate::oauth::provider::BusinessUnit;
 
 /// `true` or `false` and nothing that YAML once took for them.
@@ -43,7 +45,7 @@ pub(super) fn connections(text: &str) -> Result<usize, &'static str> {
 }
 
 /// How many requests may be under way.
-pub(super) fn count(text: &str) -> Result<u32, &'static str> {
+pub(super) fn share(text: &str) -> Result<u32, &'static str> {
     let number = whole_number(text).and_then(|number| u32::try_from(number).ok());
     number
         .filter(|number| (1..=MAX_COUNT).contains(number))
@@ -57,7 +59,7 @@ pub(super) fn rate(text: &str) -> Result<Option<Rate>, &'static str> {
     }
     let read = || {
         let (number, span) = text.split_once('/')?;
-        let number = NonZeroU32::new(count(number.trim()).ok()?)?;
+        let number = NonZeroU32::new(share(number.trim()).ok()?)?;
         let span = span.trim();
         // `60/s` and `60/m` are as clear as `60/1s`.
         let bare = span.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -127,6 +129,78 @@ pub(super) fn deadline(text: &str) -> Result<Duration, &'static str> {
         .filter(|span| range.contains(span))
         .ok_or("must be a duration from 1ms to 24h, such as 5s")
 }
+
+/// How long to wait, if at all.
+pub(super) fn delay(text: &str) -> Result<Duration, &'static str> {
+    duration(text)
+        .filter(|&span| span <= LONGEST_DEADLINE)
+        .ok_or("must be a duration from 0s to 24h, such as 5s")
+}
+
+/// A number of bytes: digits, and a unit if it is not bytes.
+pub(super) fn size(text: &str) -> Result<u64, &'static str> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text.strip_prefix(digits).map(str::trim) {
+        Some("" | "B") => 1,
+        Some("KiB") => 1 << 10,
+        Some("MiB") => 1 << 20,
+        Some("GiB") => 1 << 30,
+        _ => return Err(SIZE),
+    };
+    let number = whole_number(digits).and_then(|number| number.checked_mul(unit));
+    number
+        .filter(|&bytes| bytes > 0 && bytes <= LARGEST)
+        .ok_or(SIZE)
+}
+
+const SIZE: &str = "must be a size such as 512 KiB, 32 MiB or 1 GiB, up to 1024 GiB";
+const LARGEST: u64 = 1 << 40;
+
+/// A whole number in `range`.
+pub(super) fn count(
+    text: &str,
+    range: std::ops::RangeInclusive<usize>,
+) -> Result<NonZeroUsize, String> {
+    let number = whole_number(text).and_then(|number| usize::try_from(number).ok());
+    number
+        .filter(|number| range.contains(number))
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("must be a whole number from {least} to {most}")
+        })
+}
+
+/// Permissions of a file, in octal.
+pub(super) fn mode(text: &str) -> Result<u32, &'static str> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let mode = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    mode.filter(|mode| *mode <= 0o777)
+        .ok_or("must be permissions in octal, such as 0660")
+}
+
+/// Where to listen: an address and a port, or `unix:` and a path.
+pub(super) fn listen(text: &str, base: &Path) -> Result<Listen, &'static str> {
+    match text.strip_prefix("unix:") {
+        // The system's limit, less the zero behind it.
+        Some(path)
+            if !path.is_empty() && base.join(path).as_os_str().len() <= MAX_SOCKET_PATH => {
+            Ok(Listen::Unix {
+                path: base.join(path),
+                mode: DEFAULT_MODE,
+            })
+        }
+        Some(_) => Err("must be unix: and a path of at most 107 bytes"),
+        None => text.parse().map(Listen::Tcp).map_err(
+            |_| "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8443, or unix:/a/path",
+        ),
+    }
+}
+
+const MAX_SOCKET_PATH: usize = 107;
+
+/// The owner and its group.
+const DEFAULT_MODE: u32 = 0o660;
 
 const MAX_WORKERS: usize = 1024;
 const MAX_COUNT: u32 = 1_000_000;
@@ -213,6 +287,44 @@ mod tests {
             "", "60", "60/", "/1m", "0/1m", "60/0s", "60/10ms", "60/2d", "-1/1m", "on", "6e1/1m",
         ] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("512 B", 512),
+            ("64KiB", 65_536),
+            ("32 MiB", 32 << 20),
+            ("1024 GiB", 1 << 40),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0 KiB",
+            "-1",
+            "1.5 MiB",
+            "1MB",
+            "1 kib",
+            "KiB",
+            "1 TiB",
+            "1025 GiB",
+            "1 KiB x",
+            "99999999999 GiB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(mode("0660"), Ok(0o660));
+        assert_eq!(mode("600"), Ok(0o600));
+        for text in ["", "66", "0o660", "0888", "1777", "rw-rw----"] {
+            assert!(mode(text).is_err(), "{text}");
         }
     }
 

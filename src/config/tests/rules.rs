@@ -48,6 +48,55 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "SG-6004 admin_listen: must not be",
     ),
     ("listen: 0.0.0.0:9901", "SG-6004 admin_listen: must not be"),
+    ("listen: unix:/run/sidegate.sock\nlisten_mode: '0600'", ""),
+    (
+        "listen: 'unix:'",
+        "SG-6004 listen: must be unix: and a path",
+    ),
+    (
+        "listen_mode: '0600'",
+        "SG-6004 listen_mode: is for a listen",
+    ),
+    (
+        "listen: unix:/s\nlisten_mode: '9'",
+        "SG-6004 listen_mode: must be permissions",
+    ),
+    ("h2c: true", ""),
+    (
+        "h2c: true\ntls: self_signed",
+        "SG-6004 h2c: is for a listener without tls",
+    ),
+    ("h2c: yes", "SG-6004 h2c"),
+    (
+        "proxy_protocol: true",
+        "SG-6004 proxy_protocol: nobody may send",
+    ),
+    ("proxy_protocol: true\ntrusted_proxies: [10.0.0.0/8]", ""),
+    (
+        "tls: { certificate_file: /nowhere/a, key_file: /nowhere/a, client_auth: maybe }",
+        "SG-6003 tls.client_ca_file | SG-6006 tls.certificate_file | SG-6006 tls.key_file | SG-6004 tls.client_auth",
+    ),
+    (
+        "tls: { certificate_file: /nowhere/a, key_file: /nowhere/a, client_ca_file: /nowhere/a }",
+        "SG-6003 tls.client_auth | SG-6006 tls.certificate_file | SG-6006 tls.key_file | SG-6006 tls.client_ca_file",
+    ),
+    (
+        "timeouts: { tls_handshake: 1s, first_byte: 1s, head: 1s, body_progress: 1s, keep_alive: 1s, drain: 1s, drain_delay: 0s }",
+        "",
+    ),
+    (
+        "timeouts: { tls_handshake: 0s, first_byte: x, head: 25h, body_progress: 5, keep_alive: -1s, drain: 0s, drain_delay: 25h }",
+        "SG-6004 timeouts.tls_handshake | SG-6004 timeouts.first_byte | SG-6004 timeouts.head | SG-6004 timeouts.body_progress | SG-6004 timeouts.keep_alive | SG-6004 timeouts.drain | SG-6004 timeouts.drain_delay",
+    ),
+    (
+        "limits: { head_size: 8 KiB, header_count: 1, target_length: 256, body_size: 1, connections: 1, connections_per_address: 1, concurrent_streams: 1 }",
+        "",
+    ),
+    (
+        "limits: { head_size: 8191, header_count: 0, target_length: 65535, body_size: 0, connections: 0, connections_per_address: x, concurrent_streams: 1001 }",
+        "SG-6004 limits.head_size | SG-6004 limits.header_count | SG-6004 limits.target_length | SG-6004 limits.body_size | SG-6004 limits.connections | SG-6004 limits.connections_per_address | SG-6004 limits.concurrent_streams",
+    ),
+    ("limits: { body: 1 }", "SG-6002 limits.body"),
     ("listen: 127.0.0.1:0\nadmin_listen: 127.0.0.1:0", ""),
     (
         "upstream: { max_connections: 1, max_wait: 1ms, resolve_every: 1s }",
@@ -368,6 +417,8 @@ const ROUTES: &[(&str, &str)] = &[
         "    access: public\n    token: bearer",
         "SG-6004 routes[0].token: a public route",
     ),
+    ("    body_size: 1 GiB", ""),
+    ("    body_size: 1GB", "SG-6004 routes[0].body_size"),
     ("    access: journey_builder", "SG-6005 routes[0].access"),
     ("    access: signed-in", "SG-6004 routes[0].access"),
     ("    token: cookie", "SG-6004 routes[0].token"),

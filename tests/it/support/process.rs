@@ -92,8 +92,13 @@ impl Running {
     }
 
     /// Sends `signal` and waits for the exit code.
-    pub async fn stop(mut self, signal: &str) -> i32 {
+    pub async fn stop(self, signal: &str) -> i32 {
         send(signal, self.pid());
+        self.ended().await
+    }
+
+    /// Waits for the exit code of what was told to end.
+    pub async fn ended(mut self) -> i32 {
         // Its output ends with it.
         let end = async { while self.lines.recv().await.is_some() {} };
         timeout(DEADLINE, end).await.expect("it ends in time");
@@ -108,9 +113,31 @@ impl Running {
 
     /// The most memory that it ever had at once, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has now, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The processor time that it has used, to 10 ms.
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.pid());
+        let stat = std::fs::read_to_string(path).expect("running");
+        // The name may hold anything; what counts stands behind it.
+        let (_, rest) = stat.rsplit_once(") ").expect("a name");
+        let ticks = rest.split(' ').skip(11).take(2);
+        let ticks: u64 = ticks
+            .map(|field| field.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).expect("running");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         kilobytes
             .and_then(|digits| digits.trim().parse::<u64>().ok())
@@ -127,7 +154,7 @@ impl Drop for Running {
     }
 }
 
-/// Sends a signal to a process that this test started.
+/// Sends a signal to a process that a test started.
 pub fn send(signal: &str, pid: u32) {
     let sent = Command::new("kill")
         .args(["-s", signal, &pid.to_string()])

@@ -1,0 +1,115 @@
+//! The body of a request as the client sends it: bounded in size, and in how long it may stand still.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Context;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body::Frame;
+use http_body::SizeHint;
+use hyper::body::Incoming;
+
+use super::guard::Registry;
+use super::guard::Stall;
+use crate::fault::Fault;
+
+/// A client's body.
+#[derive(Debug)]
+pub struct ClientBody {
+    body: Incoming,
+    /// An empty body waits for nobody.
+    stall: Option<Rc<Stall>>,
+    left: u64,
+}
+
+impl ClientBody {
+    pub(super) fn new(body: Incoming, registry: &Registry) -> Self {
+        let stall = (!body.is_end_stream()).then(|| registry.stall());
+        Self {
+            body,
+            stall,
+            left: u64::MAX,
+        }
+    }
+
+    /// Allows `size` bytes; a body that says that it is larger is refused before anything of it is read.
+    pub fn limited(mut self, size: u64) -> Result<Self, BodyError> {
+        if self.body.size_hint().lower() > size {
+            return Err(BodyError::TooLarge);
+        }
+        self.left = size;
+        Ok(self)
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let Some(stall) = &this.stall else {
+                    return Poll::Pending;
+                };
+                stall.begin();
+                return stall
+                    .poll_over(cx.waker())
+                    .map(|()| Some(Err(BodyError::TooSlow)));
+            }
+        };
+        if let Some(stall) = &this.stall {
+            stall.end();
+        }
+        let frame = frame.map(|frame| {
+            let frame = frame.map_err(BodyError::Broken)?;
+            let size = frame.data_ref().map_or(0, Bytes::len);
+            let left = u64::try_from(size)
+                .ok()
+                .and_then(|size| this.left.checked_sub(size));
+            this.left = left.ok_or(BodyError::TooLarge)?;
+            Ok(frame)
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Why a client's body is not read any further.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It broke off, or its framing is wrong.
+    #[error("the client's body broke off: {0}")]
+    Broken(hyper::Error),
+    /// It is larger than allowed.
+    #[error("the client's body is too large")]
+    TooLarge,
+    /// It stood still for too long.
+    #[error("the client's body stopped coming")]
+    TooSlow,
+}
+
+impl BodyError {
+    /// What the client is told.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Broken(_) => Fault::MalformedRequest,
+            Self::TooLarge => Fault::BodyTooLarge,
+            Self::TooSlow => Fault::BodyTooSlow,
+        }
+    }
+}
