@@ -1,14 +1,20 @@
-"""The least provider that signs somebody in: every code is good, and REST is the upstream under test."""
+"""The least provider that signs somebody in: every code is good, and REST is the upstream under test.
+
+    provider.py REST_URL ACCESS_TOKEN_LENGTH REFRESH_TOKEN_LENGTH
+"""
 
 import json
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
 
-REST, LENGTH = sys.argv[1], int(sys.argv[2])
-TOKEN = "t" * LENGTH
+REST = sys.argv[1]
+ACCESS, REFRESH = ("t" * int(length) for length in sys.argv[2:4])
 
 
 class Provider(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def answer(self, document):
         body = json.dumps(document).encode()
         self.send_response(200)
@@ -20,7 +26,7 @@ class Provider(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.answer({
-            "access_token": TOKEN, "refresh_token": TOKEN, "token_type": "Bearer", "expires_in": 36000,
+            "access_token": ACCESS, "refresh_token": REFRESH, "token_type": "Bearer", "expires_in": 36000,
             "rest_instance_url": REST, "soap_instance_url": REST,
         })
 
