@@ -25,7 +25,7 @@ impl RequestIds {
         let id = given("x-request-id").filter(|id| is_plain(id.as_bytes()));
         let trace = given("traceparent").filter(|trace| is_traceparent(trace.as_bytes()));
         RequestId {
-            id: id.unwrap_or_else(|| value(&format!("{bits:032x}"))),
+            id: id.unwrap_or_else(|| value(&hex(bits))),
             bits,
             trace,
         }
@@ -64,17 +64,37 @@ impl RequestId {
     pub(super) fn traceparent(&self) -> HeaderValue {
         self.trace.clone().unwrap_or_else(|| {
             let span = (self.bits >> 32 ^ self.bits) & u128::from(u64::MAX);
-            value(&format!(
-                "00-{:032x}-{:016x}-00",
-                self.bits.max(1),
-                span.max(1)
-            ))
+            let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+            let (trace, parent) = (hex(self.bits.max(1)), hex(span.max(1)));
+            if let Some(place) = text.get_mut(3..35) {
+                place.copy_from_slice(&trace);
+            }
+            if let (Some(place), Some(parent)) = (text.get_mut(36..52), parent.get(16..)) {
+                place.copy_from_slice(parent);
+            }
+            value(&text)
         })
     }
 }
 
-fn value(hex: &str) -> HeaderValue {
-    HeaderValue::from_str(hex).unwrap_or(HeaderValue::from_static(""))
+fn value(hex: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(hex).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// 32 digits. Every request has two of these, and `format!` takes ten times as long.
+fn hex(bits: u128) -> [u8; 32] {
+    let digit = |half: u8| {
+        if half < 10 {
+            b'0' + half
+        } else {
+            b'a' + half - 10
+        }
+    };
+    let mut digits = [b'0'; 32];
+    for (place, byte) in digits.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+        place.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    digits
 }
 
 fn is_plain(id: &[u8]) -> bool {
@@ -103,6 +123,23 @@ mod tests {
         )]
         .into_iter()
         .collect()
+    }
+
+    #[test]
+    fn digits_are_those_of_format() {
+        for bits in [
+            0,
+            1,
+            0xdead_beef,
+            u128::MAX,
+            1 << 127,
+            0x0123_4567_89ab_cdef,
+        ] {
+            assert_eq!(hex(bits).as_slice(), format!("{bits:032x}").as_bytes());
+        }
+        let ids = RequestIds::new(&OsEntropy);
+        let id = ids.identify(&HeaderMap::new(), false);
+        assert!(is_traceparent(id.traceparent().as_bytes()), "{id:?}");
     }
 
     #[test]

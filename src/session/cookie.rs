@@ -273,13 +273,8 @@ impl<'a> Presented<'a> {
                 if !in_order {
                     return Self::Broken;
                 }
-                Self::Sealed(Cow::Owned(
-                    chunks
-                        .iter()
-                        .flat_map(|&(_, value)| value)
-                        .copied()
-                        .collect(),
-                ))
+                let parts: Vec<&[u8]> = chunks.iter().map(|&(_, value)| value).collect();
+                Self::Sealed(Cow::Owned(parts.concat()))
             }
         }
     }

@@ -129,8 +129,8 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for &'static Sink {
     }
 }
 
-/// Batches that wait at most; one is up to 16 KB.
-const QUEUE: usize = 256;
+/// Batches that wait at most; one is up to 48 KB.
+const QUEUE: usize = 128;
 
 /// How often a flush looks for room in the queue.
 const LOOKS: u32 = 100;

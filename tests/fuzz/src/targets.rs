@@ -329,6 +329,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
         signed_in_at: now,
         ends_at: now,
         idle_until: now,
+        ticket: None,
     };
     let transaction = Transaction {
         state: State::generate(&Fixed),
