@@ -31,6 +31,7 @@ use super::cookie::CookieStore;
 use super::model::Session;
 use super::revocation::Revocations;
 use crate::time::Clock;
+use crate::time::UnixTime;
 use ended::EndedLog;
 
 /// All that a gateway has at its store.
@@ -143,11 +144,20 @@ impl Sharing {
         }
     }
 
-    /// Lets the other replicas have a renewed session. `false` if it was signed out meanwhile.
-    pub async fn publish(&self, flight: &str, renewed: &Session) -> Result<bool, StoreError> {
+    /// Lets the other replicas have a renewed session, whose old cookies live until `old_until`. `false`
+    /// if it was signed out meanwhile.
+    pub async fn publish(
+        &self,
+        flight: &str,
+        renewed: &Session,
+        old_until: UnixTime,
+    ) -> Result<bool, StoreError> {
         match self {
             Self::Records(records) => records.replace(renewed).await,
-            Self::Results(results) => results.publish(flight, renewed).await.map(|()| true),
+            Self::Results(results) => {
+                let published = results.publish(flight, renewed, old_until).await;
+                published.map(|()| true)
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ mod return_path;
 mod revocation;
 mod rotation;
 mod session;
+mod shared_faults;
 mod sign_in;
 mod store;
 mod streaming;

@@ -402,3 +402,76 @@ async fn a_stored_session_keeps_its_cookie_over_refreshes() {
     assert_eq!(browser.jar, first);
     assert_eq!(seen.len(), 5, "it was renewed on the way: {seen:?}");
 }
+
+async fn session_key(redis: &Redis) -> String {
+    let all = redis.dump().await;
+    let key = all.into_iter().find(|(key, _)| key.contains(":session:"));
+    key.expect("a record").0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_record_is_not_a_newer_one() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Store.gate(&redis).await;
+    let mut browser = gate.signed_in("ada").await;
+    let key = session_key(&redis).await;
+    let mut client = redis.client().await;
+    let old: Vec<u8> = redis::cmd("GET")
+        .arg(&key)
+        .query_async(&mut client)
+        .await
+        .expect("old");
+    gate.advance(1_100);
+    assert_eq!(browser.fetch(API).await.status, 202);
+    // A fail-over lost the last write.
+    let _: () = redis::cmd("SET")
+        .arg(&key)
+        .arg(old)
+        .query_async(&mut client)
+        .await
+        .expect("set");
+    assert_eq!(
+        browser.fetch(API).await.status,
+        202,
+        "the kept result serves"
+    );
+    for _ in 0..2 {
+        gate.advance(1_100);
+        let answer = browser.fetch(API).await;
+        assert_eq!(
+            (answer.status, gate.control().stats().reuses),
+            (202, 0),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(gate.control().stats().refreshes, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_waits_as_long_as_the_old_cookie_lives() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Coordination.gate(&redis).await;
+    let mut browser = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    assert_eq!(browser.fetch(API).await.status, 202);
+    let all = redis.dump().await;
+    let key = all
+        .into_iter()
+        .find(|(key, _)| key.contains(":result:"))
+        .expect("a result")
+        .0;
+    let mut client = redis.client().await;
+    let left: u64 = redis::cmd("PTTL")
+        .arg(&key)
+        .query_async(&mut client)
+        .await
+        .expect("ttl");
+    assert!(
+        left > 30 * 60 * 1000,
+        "{left} ms; the old cookie lives on for the idle limit"
+    );
+}

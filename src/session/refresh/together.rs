@@ -13,6 +13,7 @@ use crate::session::shared::Elsewhere;
 use crate::session::shared::Lease;
 use crate::session::shared::Replicas;
 use crate::session::shared::StoreError;
+use crate::time::UnixTime;
 
 impl Refresher {
     /// Renews `session`, or takes over what another replica made of it.
@@ -41,7 +42,11 @@ impl Refresher {
             None => call.await,
         };
         let outcome = match called {
-            Ok(renewed) => return self.published(replicas, flight, renewed, lease).await,
+            Ok(renewed) => {
+                return self
+                    .published(replicas, flight, session, renewed, lease)
+                    .await;
+            }
             // Another replica may have used the token without a lease: its result is as good.
             Err(ended @ Outcome::Ended(_)) => self
                 .elsewhere(replicas, flight, session)
@@ -88,6 +93,21 @@ impl Refresher {
         }
     }
 
+    /// The same as told by a shared result, on behalf of an answer that waits for it.
+    pub(super) async fn result_elsewhere(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Option<Outcome> {
+        if replicas.sharing.is_vital() {
+            return None;
+        }
+        let told = self.elsewhere(replicas, flight, session);
+        // Without an answer each replica is on its own, as always.
+        tokio::time::timeout(PROMPT, told).await.ok()?.ok()?
+    }
+
     /// What another replica made of the session, if anything.
     async fn elsewhere(
         &self,
@@ -108,10 +128,15 @@ impl Refresher {
         self: &Arc<Self>,
         replicas: &Arc<Replicas>,
         flight: &str,
+        old: &Session,
         renewed: Session,
         lease: Option<Lease>,
     ) -> Outcome {
-        match replicas.sharing.publish(flight, &renewed).await {
+        match replicas
+            .sharing
+            .publish(flight, &renewed, old.idle_until)
+            .await
+        {
             Ok(true) => {}
             Ok(false) => {
                 if let Some(lease) = lease {
@@ -122,7 +147,7 @@ impl Refresher {
             Err(error) => {
                 tracing::warn!(event = "token.refresh_unshared", session = %renewed.id, %error,
                     "The other replicas do not know of the new tokens yet.");
-                return self.published_later(replicas, flight, renewed, lease);
+                return self.published_later(replicas, flight, old.idle_until, renewed, lease);
             }
         }
         if let Some(lease) = lease {
@@ -135,6 +160,7 @@ impl Refresher {
         self: &Arc<Self>,
         replicas: &Arc<Replicas>,
         flight: &str,
+        old_until: UnixTime,
         renewed: Session,
         lease: Option<Lease>,
     ) -> Outcome {
@@ -148,7 +174,8 @@ impl Refresher {
             let until = Instant::now() + PERSISTENCE;
             while Instant::now() < until {
                 tokio::time::sleep(TRY_AGAIN).await;
-                if replicas.sharing.publish(&flight, &session).await.is_ok() {
+                let published = replicas.sharing.publish(&flight, &session, old_until).await;
+                if published.is_ok() {
                     return;
                 }
             }
@@ -197,6 +224,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 /// How long it does: as long as the lease of a replica that died lasts, and a little.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an answer is held back for the store, where sessions can do without it.
+const PROMPT: Duration = Duration::from_millis(300);
 
 /// How often a result is offered to a store that is away.
 const TRY_AGAIN: Duration = Duration::from_millis(100);

@@ -85,6 +85,15 @@ impl Link {
         self.judge(timeout(DEADLINE, command.query_async(&mut connection)).await)
     }
 
+    /// The value of a name, up to the length of the longest envelope: of what is longer the rest does not
+    /// matter, since it does not open.
+    pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut range = redis::cmd("GETRANGE");
+        range.arg(name).arg(0).arg(MAX_VALUE);
+        let value: Vec<u8> = self.ask(&range).await?;
+        Ok(Some(value).filter(|value| !value.is_empty()))
+    }
+
     /// Asks for several things about one key at once.
     pub async fn ask_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
         let Some(connection) = self.connection.load_full() else {
@@ -292,6 +301,9 @@ impl ConnectionLike for Connection {
         }
     }
 }
+
+/// The last byte read of a value: one more than an envelope has.
+const MAX_VALUE: usize = crate::crypto::envelope::MAX_TEXT;
 
 /// How long one question may take. Ours is the smaller part of it: a machine that is busy with something
 /// else must not look like a store that is away.
