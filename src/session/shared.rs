@@ -18,6 +18,8 @@ use std::sync::Arc;
 use sha2::Digest as _;
 use sha2::Sha256;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 pub use error::StoreError;
 pub use lease::Lease;
@@ -54,6 +56,7 @@ impl Shared {
         cookies: &Arc<CookieStore>,
         revocations: Arc<Revocations>,
         clock: &Arc<dyn Clock>,
+        tasks: &TaskTracker,
     ) -> Self {
         let entropy = &cookies.entropy;
         let link = Arc::new(Link::new(settings, Arc::clone(entropy)));
@@ -84,19 +87,30 @@ impl Shared {
             log: EndedLog::new(
                 link_of(),
                 &namespace,
+                Arc::clone(cookies),
                 records.clone(),
                 revocations,
                 Arc::clone(clock),
-                cookies.policy.lifetime,
+                tasks,
             ),
             records,
             link,
         }
     }
 
+    /// Whether traffic may come: where the store has the sessions, while it answers; otherwise as soon as
+    /// it is known who has signed out elsewhere.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        match &self.records {
+            Some(_) => self.link.subscribe(),
+            None => self.log.caught_up(),
+        }
+    }
+
     /// Keeps the connection up and follows what other replicas tell, for as long as `control` runs.
     pub fn run(self, control: &Handle) {
         control.spawn(self.link.keep_up());
+        control.spawn(self.log.patience());
         control.spawn(self.log.follow());
     }
 }

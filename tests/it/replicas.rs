@@ -475,3 +475,100 @@ async fn a_result_waits_as_long_as_the_old_cookie_lives() {
         "{left} ms; the old cookie lives on for the idle limit"
     );
 }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_no_text_makes_nobody_deaf() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Coordination.gate(&redis).await;
+    let (other, door) = replica(&gate).await;
+    let mut browser = gate.signed_in("ada").await;
+    let thief = browser.through(door);
+    assert_eq!(browser.post("/oauth2/sign_out", "").await.status, 204);
+    let mut log = None;
+    while log.is_none() {
+        let all = redis.dump().await;
+        log = all
+            .into_iter()
+            .map(|(key, _)| key)
+            .find(|key| key.ends_with(":ended"));
+    }
+    let log = log.expect("there");
+    let known = async {
+        while thief.clone().fetch("/echo").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), known)
+        .await
+        .expect("heard so far");
+    let mut client = redis.client().await;
+    let _: String = redis::cmd("XADD")
+        .arg(&log)
+        .arg("*")
+        .arg("kind")
+        .arg(&b"\xff\xfe"[..])
+        .query_async(&mut client)
+        .await
+        .expect("added");
+    let mut state = other.store_state().expect("a store");
+    state.mark_unchanged();
+    let flaps = tokio::time::timeout(Duration::from_secs(3), state.changed())
+        .await
+        .is_ok();
+    let mut second = gate.signed_in("ada").await;
+    let thief = second.through(door);
+    assert_eq!(second.post("/oauth2/sign_out", "").await.status, 204);
+    let known = async {
+        while thief.clone().fetch("/echo").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(5), known)
+        .await
+        .is_ok();
+    assert_eq!(
+        (flaps, heard),
+        (false, true),
+        "the link flaps, the sign-out is heard"
+    );
+    stopped(other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_wants_a_password_is_not_up() {
+    let Some(redis) = Redis::with(&["--requirepass", "hunter2"]).await else {
+        return;
+    };
+    let gate = Gate::with(Keeping::Store.plan(&redis)).await;
+    let mut state = gate.app().store_state().expect("a store");
+    let up = tokio::time::timeout(Duration::from_secs(3), state.wait_for(|up| *up)).await;
+    assert!(up.is_err(), "up, though it answers nothing but NOAUTH");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_there_at_the_start_is_told() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("revoked.yaml");
+    std::fs::write(&file, "everybody: 2023-11-14T22:00:00Z").expect("our own file");
+    let mut plan = Keeping::Coordination.plan(&redis);
+    plan.session = format!("{}  not_before: {}\n", plan.session, file.display());
+    let gate = Gate::with(plan).await;
+    connected(gate.app()).await;
+    let told = async {
+        while redis
+            .dump()
+            .await
+            .iter()
+            .all(|(key, _)| !key.ends_with(":ended"))
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), told)
+        .await
+        .expect("told");
+}
