@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 pub use error::StoreError;
 pub use lease::Lease;
 pub use lease::Leases;
+pub use lease::TERM as LEASE_TERM;
 pub use link::Link;
 pub use records::Records;
 pub use results::Results;

@@ -173,7 +173,7 @@ impl EndedLog {
         // Another server may have another log, and another key may open what the last one did not.
         let source = (self.link.generation(), self.cookies.keys.generation());
         if place.source != source {
-            place.position = BEGINNING.to_owned();
+            BEGINNING.clone_into(&mut place.position);
             place.source = source;
         }
         loop {
