@@ -104,16 +104,15 @@ pub(super) fn gateway(
     let revocations = Arc::<Revocations>::default();
     let shared = config.shared.map(|(settings, keeping)| {
         let revocations = Arc::clone(&revocations);
-        Shared::new(settings, keeping, &store, revocations, &ports.clock)
+        Shared::new(settings, keeping, &store, revocations, &ports.clock, tasks)
     });
     if let Some(shared) = &shared {
         refresher = refresher.together_with(Arc::clone(&shared.replicas));
     }
     let records = shared.as_ref().and_then(|shared| shared.records.clone());
-    let readiness = match &shared {
-        Some(shared) if records.is_some() => Readiness::with_store(shared.link.subscribe()),
-        _ => Readiness::default(),
-    };
+    let readiness = shared.as_ref().map_or_else(Readiness::default, |shared| {
+        Readiness::with_store(shared.ready())
+    });
     let store_state = shared.as_ref().map(|shared| shared.link.subscribe());
     if let Some(shared) = shared {
         shared.run(control);

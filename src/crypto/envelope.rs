@@ -40,6 +40,8 @@ pub enum Purpose {
     Ticket,
     /// A session that is kept outside the browser.
     Record,
+    /// What replicas tell each other about sessions that ended.
+    Ending,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Login => "sidegate envelope 1 login",
             Self::Ticket => "sidegate envelope 1 ticket",
             Self::Record => "sidegate envelope 1 record",
+            Self::Ending => "sidegate envelope 1 ending",
         }
     }
 }

@@ -287,12 +287,12 @@ impl Worker {
             return Vec::new();
         }
         // An old cookie written anew would bring a used refresh token back to life.
-        match self
-            .gateway
-            .refresher
-            .known(session)
-            .map(|known| known.now())
-        {
+        let refresher = &self.gateway.refresher;
+        let known = match refresher.known(session) {
+            Some(known) => Some(known.now()),
+            None => refresher.known_elsewhere(session).await.map(Some),
+        };
+        match known {
             Some(Some(Outcome::Renewed(renewed))) => {
                 return self.keep_session(&renewed.cookies, &jar, None);
             }

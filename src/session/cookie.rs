@@ -375,7 +375,7 @@ pub const LOGIN_COOKIE_LIFETIME: Duration = Duration::from_mins(10);
 mod random;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use http::header;
     use proptest::prelude::*;
 
@@ -387,7 +387,7 @@ mod tests {
 
     pub(super) const NOW: UnixTime = UnixTime::from_millis(1_000_000);
 
-    pub(super) fn store() -> CookieStore {
+    pub(crate) fn store() -> CookieStore {
         CookieStore {
             keys: KeyRing::new(MasterKey::generate(&OsEntropy), vec![]).into(),
             names: CookieNames::new(true),

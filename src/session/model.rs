@@ -56,13 +56,9 @@ impl Session {
         now.since(seen) >= policy.idle_timeout / TOUCHES_PER_IDLE_TIMEOUT
     }
 
-    /// Whether the other has the same pair of tokens.
-    pub fn has_tokens_of(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.tokens, &other.tokens);
-        ours.expires_at == theirs.expires_at
-            && ours.access.expose() == theirs.access.expose()
-            && ours.refresh.as_ref().map(RefreshToken::expose)
-                == theirs.refresh.as_ref().map(RefreshToken::expose)
+    /// Whether the other's tokens came before these: each refresh brings some that expire later.
+    pub fn has_newer_tokens_than(&self, other: &Self) -> bool {
+        self.tokens.expires_at > other.tokens.expires_at
     }
 
     /// The same session, seen now.

@@ -96,6 +96,13 @@ impl Refresher {
         })
     }
 
+    /// What another replica has made of this session, if replicas share the results of their refreshes.
+    pub async fn known_elsewhere(&self, session: &Session) -> Option<Outcome> {
+        let replicas = self.replicas.as_ref()?;
+        let flight = hex(&self.key(session)?);
+        self.result_elsewhere(replicas, &flight, session).await
+    }
+
     /// Joins the refresh of this session or starts one. `None` if it has no refresh token.
     pub fn join(self: &Arc<Self>, session: &Arc<Session>) -> Option<Waiting> {
         let key = self.key(session)?;

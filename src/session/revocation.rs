@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use arc_swap::ArcSwap;
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::model::Session;
 use super::model::SessionId;
@@ -34,7 +37,48 @@ pub struct Revocations {
     writing: Mutex<()>,
     changes: watch::Sender<()>,
     /// Where other replicas hear of it, if there are any.
-    others: OnceLock<mpsc::Sender<Ending>>,
+    others: OnceLock<Others>,
+}
+
+/// Where endings go that other replicas are to hear of.
+pub struct Others {
+    told: mpsc::Sender<Untold>,
+    /// A stop waits for what is still to be told.
+    tasks: TaskTracker,
+    /// How many found no room.
+    dropped: AtomicU64,
+}
+
+impl Others {
+    /// Endings go to `told`; `tasks` counts those that are not told yet.
+    pub fn new(told: mpsc::Sender<Untold>, tasks: TaskTracker) -> Self {
+        Self {
+            told,
+            tasks,
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    fn tell(&self, ending: Ending) {
+        let untold = Untold {
+            ending,
+            _token: self.tasks.token(),
+        };
+        let told = self.told.try_send(untold);
+        if told.is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                event = "ending.untold",
+                "Too many endings wait for the session store; other replicas do not hear of further ones."
+            );
+        }
+    }
+}
+
+/// An ending that other replicas have not heard of yet.
+pub struct Untold {
+    /// What to tell.
+    pub ending: Ending,
+    _token: TaskTrackerToken,
 }
 
 /// A session, or many, that end before their time.
@@ -70,31 +114,59 @@ impl Revocations {
     }
 
     /// Tells `others` of endings from now on.
-    pub fn tell(&self, others: mpsc::Sender<Ending>) {
+    pub fn tell(&self, others: Others) {
         // Wired once, at start.
         let _known = self.others.set(others);
     }
 
-    /// Takes over what another replica told. An operator's instant matters for as long as a session may
+    /// Takes over what other replicas told. An operator's instant matters for as long as a session may
     /// live.
-    pub fn hear(&self, ending: &Ending, now: UnixTime, lifetime: Duration) {
-        if let Ending::SignedOut { id, ends_at } = ending {
-            if now < *ends_at && !self.is_signed_out(*id) {
-                self.refuse(*id, *ends_at, now);
-            }
-            return;
-        }
+    pub fn hear(&self, endings: &[Ending], now: UnixTime, lifetime: Duration) {
+        let latest = now.plus(lifetime);
+        let mut out: HashMap<u8, Vec<(SessionId, UnixTime)>> = HashMap::new();
+        let mut changed = false;
         {
             let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut heard = NotBefore::clone(&self.heard.load());
-            if !heard.learn(ending, now) {
-                return;
+            let mut heard: Option<NotBefore> = None;
+            for ending in endings {
+                match ending {
+                    Ending::SignedOut { id, ends_at } => {
+                        // No session lives longer, whatever was told.
+                        let ends_at = latest.min(*ends_at);
+                        if now < ends_at && !self.is_signed_out(*id) {
+                            out.entry(id.spread()).or_default().push((*id, ends_at));
+                        }
+                    }
+                    ending => {
+                        let known = heard.as_ref().is_some_and(|heard| heard.knows(ending));
+                        if !known && !self.heard.load().knows(ending) {
+                            heard
+                                .get_or_insert_with(|| NotBefore::clone(&self.heard.load()))
+                                .learn(ending, now);
+                        }
+                    }
+                }
             }
-            heard.forget_before(now.minus(lifetime));
-            self.heard.store(Arc::new(heard));
-            self.refresh(now);
+            if let Some(mut heard) = heard {
+                heard.forget_before(now.minus(lifetime));
+                changed |= heard != **self.heard.load();
+                self.heard.store(Arc::new(heard));
+            }
+            for (_, endings) in out {
+                changed |= self.refuse_all(&endings, now);
+            }
+            if changed {
+                self.refresh(now);
+            }
         }
-        self.changes.send_replace(());
+        if changed {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Whether other replicas know of an entry of an operator's list already.
+    pub fn is_told(&self, ending: &Ending) -> bool {
+        self.heard.load().knows(ending)
     }
 
     /// Refuses one session until `ends_at`, when it would have ended anyway.
@@ -104,34 +176,47 @@ impl Revocations {
     }
 
     fn announce(&self, ending: Ending) {
-        let told = self.others.get().map(|others| others.try_send(ending));
-        if matches!(told, Some(Err(_))) {
-            tracing::error!(
-                event = "ending.untold",
-                "Too many endings wait for the session store; other replicas do not hear of one."
-            );
+        if let Some(others) = self.others.get() {
+            others.tell(ending);
         }
     }
 
     fn refuse(&self, id: SessionId, ends_at: UnixTime, now: UnixTime) {
-        let Some(part) = self.part(id) else { return };
         {
             let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut known = part.load_full().as_deref().cloned().unwrap_or_default();
-            known.retain(|_, end| now < *end);
-            if known.len() >= MAX_PART {
-                let first = known.iter().min_by_key(|(_, end)| **end);
-                if let Some(dropped) = first.map(|(id, _)| *id) {
-                    known.remove(&dropped);
-                    tracing::warn!(event = "sign_out.forgotten", session = %dropped,
-                        "Too many sign-outs are remembered; a copy of the oldest session's cookie works again.");
-                }
-            }
-            known.insert(id, ends_at);
-            part.store(Some(Arc::new(known)));
-            self.any.store(true, Ordering::Release);
+            self.refuse_all(&[(id, ends_at)], now);
         }
         self.changes.send_replace(());
+    }
+
+    /// Refuses sessions of one part, by a writer whose turn it is.
+    fn refuse_all(&self, endings: &[(SessionId, UnixTime)], now: UnixTime) -> bool {
+        let Some(part) = endings.first().and_then(|(id, _)| self.part(*id)) else {
+            return false;
+        };
+        let mut known = part.load_full().as_deref().cloned().unwrap_or_default();
+        known.retain(|_, end| now < *end);
+        let mut dropped = 0_usize;
+        for (id, ends_at) in endings {
+            if known.len() >= MAX_PART {
+                let first = known.iter().min_by_key(|(_, end)| **end);
+                if let Some(oldest) = first.map(|(id, _)| *id) {
+                    known.remove(&oldest);
+                    dropped += 1;
+                }
+            }
+            known.insert(*id, *ends_at);
+        }
+        if dropped > 0 {
+            tracing::warn!(
+                event = "sign_out.forgotten",
+                dropped,
+                "Too many sign-outs are remembered; copies of the oldest sessions' cookies work again."
+            );
+        }
+        part.store(Some(Arc::new(known)));
+        self.any.store(true, Ordering::Release);
+        true
     }
 
     /// Takes over an operator's list. An instant that is still to come counts as `now`: it would
@@ -270,13 +355,14 @@ impl NotBefore {
         known.is_some_and(|known| known >= *at)
     }
 
-    /// Adds an ending. Answers whether that changes anything.
-    fn learn(&mut self, ending: &Ending, now: UnixTime) -> bool {
-        if self.knows(ending) {
-            return false;
+    /// Adds an ending that is not known, if there is room.
+    fn learn(&mut self, ending: &Ending, now: UnixTime) {
+        let listed = self.users.len() + self.enterprises.len() + self.sessions.len();
+        if listed >= MAX_LISTED && !matches!(ending, Ending::Everybody(_)) {
+            return;
         }
         match ending {
-            Ending::SignedOut { .. } => return false,
+            Ending::SignedOut { .. } => {}
             Ending::Everybody(at) => self.everybody = Some(now.min(*at)),
             Ending::User(sub, at) => {
                 self.users.insert(sub.clone(), now.min(*at));
@@ -288,7 +374,6 @@ impl NotBefore {
                 self.sessions.insert(*id, now.min(*at));
             }
         }
-        true
     }
 
     /// Drops what no living session can have begun before.
@@ -309,6 +394,9 @@ impl NotBefore {
         self
     }
 }
+
+/// Entries of operators' lists remembered that other replicas told.
+const MAX_LISTED: usize = 65_536;
 
 /// One for each first byte of a session id.
 const PARTS: usize = 256;
@@ -393,12 +481,12 @@ mod tests {
     fn what_one_replica_ends_another_hears_of() {
         let (here, there) = (Revocations::default(), Revocations::default());
         let (others, mut told) = mpsc::channel(8);
-        here.tell(others);
+        here.tell(Others::new(others, TaskTracker::new()));
         let session = session("token", NOW);
         let lifetime = Duration::from_hours(12);
         here.sign_out(session.id, session.ends_at, NOW);
-        let ending = told.try_recv().expect("told");
-        there.hear(&ending, NOW, lifetime);
+        let ending = told.try_recv().expect("told").ending;
+        there.hear(&[ending], NOW, lifetime);
         assert!(there.revokes(&session));
         there.tidy(session.ends_at);
         assert!(!there.revokes(&session));
@@ -408,9 +496,9 @@ mod tests {
             ..NotBefore::default()
         };
         here.replace(list.clone(), LATER);
-        let ending = told.try_recv().expect("told");
+        let ending = told.try_recv().expect("told").ending;
         for heard in [&here, &there] {
-            heard.hear(&ending, LATER, lifetime);
+            heard.hear(std::slice::from_ref(&ending), LATER, lifetime);
             assert!(heard.revokes(&session));
         }
         here.replace(list, LATER);
@@ -418,7 +506,7 @@ mod tests {
         here.replace(NotBefore::default(), LATER);
         assert!(here.revokes(&session), "an ending that was told is final");
         let other = Ending::Everybody(LATER.plus(lifetime).plus(Duration::from_hours(1)));
-        there.hear(&other, LATER, lifetime);
+        there.hear(&[other], LATER, lifetime);
         assert_eq!(
             there.heard.load().everybody,
             Some(LATER),
@@ -436,5 +524,29 @@ mod tests {
         }
         assert!(!revocations.is_signed_out(id(0)));
         assert!((1..=MAX_PART).all(|n| revocations.is_signed_out(id(n))));
+    }
+
+    #[test]
+    fn a_batch_wakes_once_and_what_is_known_not_at_all() {
+        let revocations = Revocations::default();
+        let mut changes = revocations.subscribe();
+        let lifetime = Duration::from_hours(12);
+        let id = |n: u8| SessionId::parse(&format!("{n:02x}{n:030x}")).expect("an id");
+        let mut batch: Vec<_> = (0..100)
+            .map(|n| Ending::SignedOut {
+                id: id(n),
+                ends_at: UnixTime::from_millis(u64::MAX),
+            })
+            .collect();
+        batch.push(Ending::User("10654321".to_owned(), LATER));
+        revocations.hear(&batch, LATER, lifetime);
+        assert!((0..100).all(|n| revocations.is_signed_out(id(n))));
+        assert!(revocations.revokes(&session("token", NOW)));
+        assert!(changes.has_changed().expect("lives"));
+        changes.mark_unchanged();
+        revocations.hear(&batch, LATER, lifetime);
+        assert!(!changes.has_changed().expect("lives"), "nothing is new");
+        revocations.tidy(LATER.plus(lifetime));
+        assert!(!revocations.is_signed_out(id(0)), "none lives longer");
     }
 }

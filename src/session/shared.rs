@@ -18,10 +18,13 @@ use std::sync::Arc;
 use sha2::Digest as _;
 use sha2::Sha256;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 pub use error::StoreError;
 pub use lease::Lease;
 pub use lease::Leases;
+pub use lease::TERM as LEASE_TERM;
 pub use link::Link;
 pub use records::Records;
 pub use results::Results;
@@ -31,6 +34,7 @@ use super::cookie::CookieStore;
 use super::model::Session;
 use super::revocation::Revocations;
 use crate::time::Clock;
+use crate::time::UnixTime;
 use ended::EndedLog;
 
 /// All that a gateway has at its store.
@@ -53,6 +57,7 @@ impl Shared {
         cookies: &Arc<CookieStore>,
         revocations: Arc<Revocations>,
         clock: &Arc<dyn Clock>,
+        tasks: &TaskTracker,
     ) -> Self {
         let entropy = &cookies.entropy;
         let link = Arc::new(Link::new(settings, Arc::clone(entropy)));
@@ -83,19 +88,30 @@ impl Shared {
             log: EndedLog::new(
                 link_of(),
                 &namespace,
+                Arc::clone(cookies),
                 records.clone(),
                 revocations,
                 Arc::clone(clock),
-                cookies.policy.lifetime,
+                tasks,
             ),
             records,
             link,
         }
     }
 
+    /// Whether traffic may come: where the store has the sessions, while it answers; otherwise as soon as
+    /// it is known who has signed out elsewhere.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        match &self.records {
+            Some(_) => self.link.subscribe(),
+            None => self.log.caught_up(),
+        }
+    }
+
     /// Keeps the connection up and follows what other replicas tell, for as long as `control` runs.
     pub fn run(self, control: &Handle) {
         control.spawn(self.link.keep_up());
+        control.spawn(self.log.patience());
         control.spawn(self.log.follow());
     }
 }
@@ -143,11 +159,20 @@ impl Sharing {
         }
     }
 
-    /// Lets the other replicas have a renewed session. `false` if it was signed out meanwhile.
-    pub async fn publish(&self, flight: &str, renewed: &Session) -> Result<bool, StoreError> {
+    /// Lets the other replicas have a renewed session, whose old cookies live until `old_until`. `false`
+    /// if it was signed out meanwhile.
+    pub async fn publish(
+        &self,
+        flight: &str,
+        renewed: &Session,
+        old_until: UnixTime,
+    ) -> Result<bool, StoreError> {
         match self {
             Self::Records(records) => records.replace(renewed).await,
-            Self::Results(results) => results.publish(flight, renewed).await.map(|()| true),
+            Self::Results(results) => {
+                let published = results.publish(flight, renewed, old_until).await;
+                published.map(|()| true)
+            }
         }
     }
 }

@@ -49,6 +49,7 @@ mod return_path;
 mod revocation;
 mod rotation;
 mod session;
+mod shared_faults;
 mod shares;
 mod sign_in;
 mod store;

@@ -402,3 +402,173 @@ async fn a_stored_session_keeps_its_cookie_over_refreshes() {
     assert_eq!(browser.jar, first);
     assert_eq!(seen.len(), 5, "it was renewed on the way: {seen:?}");
 }
+
+async fn session_key(redis: &Redis) -> String {
+    let all = redis.dump().await;
+    let key = all.into_iter().find(|(key, _)| key.contains(":session:"));
+    key.expect("a record").0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_record_is_not_a_newer_one() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Store.gate(&redis).await;
+    let mut browser = gate.signed_in("ada").await;
+    let key = session_key(&redis).await;
+    let mut client = redis.client().await;
+    let old: Vec<u8> = redis::cmd("GET")
+        .arg(&key)
+        .query_async(&mut client)
+        .await
+        .expect("old");
+    gate.advance(1_100);
+    assert_eq!(browser.fetch(API).await.status, 202);
+    // A fail-over lost the last write.
+    let _: () = redis::cmd("SET")
+        .arg(&key)
+        .arg(old)
+        .query_async(&mut client)
+        .await
+        .expect("set");
+    assert_eq!(
+        browser.fetch(API).await.status,
+        202,
+        "the kept result serves"
+    );
+    for _ in 0..2 {
+        gate.advance(1_100);
+        let answer = browser.fetch(API).await;
+        assert_eq!(
+            (answer.status, gate.control().stats().reuses),
+            (202, 0),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(gate.control().stats().refreshes, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_waits_as_long_as_the_old_cookie_lives() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Coordination.gate(&redis).await;
+    let mut browser = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    assert_eq!(browser.fetch(API).await.status, 202);
+    let all = redis.dump().await;
+    let key = all
+        .into_iter()
+        .find(|(key, _)| key.contains(":result:"))
+        .expect("a result")
+        .0;
+    let mut client = redis.client().await;
+    let left: u64 = redis::cmd("PTTL")
+        .arg(&key)
+        .query_async(&mut client)
+        .await
+        .expect("ttl");
+    assert!(
+        left > 30 * 60 * 1000,
+        "{left} ms; the old cookie lives on for the idle limit"
+    );
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_no_text_makes_nobody_deaf() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let gate = Keeping::Coordination.gate(&redis).await;
+    let (other, door) = replica(&gate).await;
+    let mut browser = gate.signed_in("ada").await;
+    let thief = browser.through(door);
+    assert_eq!(browser.post("/oauth2/sign_out", "").await.status, 204);
+    let mut log = None;
+    while log.is_none() {
+        let all = redis.dump().await;
+        log = all
+            .into_iter()
+            .map(|(key, _)| key)
+            .find(|key| key.ends_with(":ended"));
+    }
+    let log = log.expect("there");
+    let known = async {
+        while thief.clone().fetch("/echo").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), known)
+        .await
+        .expect("heard so far");
+    let mut client = redis.client().await;
+    let _: String = redis::cmd("XADD")
+        .arg(&log)
+        .arg("*")
+        .arg("kind")
+        .arg(&b"\xff\xfe"[..])
+        .query_async(&mut client)
+        .await
+        .expect("added");
+    let mut state = other.store_state().expect("a store");
+    state.mark_unchanged();
+    let flaps = tokio::time::timeout(Duration::from_secs(3), state.changed())
+        .await
+        .is_ok();
+    let mut second = gate.signed_in("ada").await;
+    let thief = second.through(door);
+    assert_eq!(second.post("/oauth2/sign_out", "").await.status, 204);
+    let known = async {
+        while thief.clone().fetch("/echo").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(5), known)
+        .await
+        .is_ok();
+    assert_eq!(
+        (flaps, heard),
+        (false, true),
+        "the link flaps, the sign-out is heard"
+    );
+    stopped(other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_wants_a_password_is_not_up() {
+    let Some(redis) = Redis::with(&["--requirepass", "hunter2"]).await else {
+        return;
+    };
+    let gate = Gate::with(Keeping::Store.plan(&redis)).await;
+    let mut state = gate.app().store_state().expect("a store");
+    let up = tokio::time::timeout(Duration::from_secs(3), state.wait_for(|up| *up)).await;
+    assert!(up.is_err(), "up, though it answers nothing but NOAUTH");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_there_at_the_start_is_told() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("revoked.yaml");
+    std::fs::write(&file, "everybody: 2023-11-14T22:00:00Z").expect("our own file");
+    let mut plan = Keeping::Coordination.plan(&redis);
+    plan.session = format!("{}  not_before: {}\n", plan.session, file.display());
+    let gate = Gate::with(plan).await;
+    connected(gate.app()).await;
+    let told = async {
+        while redis
+            .dump()
+            .await
+            .iter()
+            .all(|(key, _)| !key.ends_with(":ended"))
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), told)
+        .await
+        .expect("told");
+}

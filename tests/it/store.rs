@@ -288,6 +288,11 @@ async fn with_coordination_only_sessions_go_on_without_the_store() {
     .await;
     store_is(gate.app(), true).await;
     let mut browser = gate.signed_in("ada").await;
+    // It has read who signed out elsewhere.
+    let ready = async { while readiness(&gate).await.0 != 200 {} };
+    tokio::time::timeout(Duration::from_secs(10), ready)
+        .await
+        .expect("ready");
     redis.stop().await;
     store_is(gate.app(), false).await;
     assert_eq!(readiness(&gate).await.0, 200);

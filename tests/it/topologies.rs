@@ -172,7 +172,19 @@ async fn a_cluster() {
     tokio::time::timeout(Duration::from_secs(20), formed)
         .await
         .expect("forms");
-    let gate = gate(&format!("url: {}, topology: cluster", redis.url())).await;
+    // The user that config/sidegate.yaml names, and what it adds for a cluster.
+    let rules = format!("{} +cluster|slots", acl("hunter2"));
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER");
+    for rule in rules.split(' ').skip(1) {
+        user.arg(rule);
+    }
+    let _: () = user.query_async(&mut client).await.expect("has a user");
+    let gate = gate(&format!(
+        "url: {}, topology: cluster, username: sidegate, password: hunter2",
+        redis.url()
+    ))
+    .await;
     a_session_lives_and_ends(&gate).await;
 }
 

@@ -10,9 +10,11 @@ use super::RefreshError;
 use super::Refresher;
 use crate::session::model::Session;
 use crate::session::shared::Elsewhere;
+use crate::session::shared::LEASE_TERM;
 use crate::session::shared::Lease;
 use crate::session::shared::Replicas;
 use crate::session::shared::StoreError;
+use crate::time::UnixTime;
 
 impl Refresher {
     /// Renews `session`, or takes over what another replica made of it.
@@ -41,19 +43,19 @@ impl Refresher {
             None => call.await,
         };
         let outcome = match called {
-            Ok(renewed) => return self.published(replicas, flight, renewed, lease).await,
+            Ok(renewed) => {
+                return self
+                    .published(replicas, flight, session, renewed, lease)
+                    .await;
+            }
             // Another replica may have used the token without a lease: its result is as good.
             Err(ended @ Outcome::Ended(_)) => self
-                .elsewhere(replicas, flight, session)
+                .soon_elsewhere(replicas, flight, session)
                 .await
-                .ok()
-                .flatten()
                 .unwrap_or(ended),
             Err(outcome) => outcome,
         };
-        if let Some(lease) = lease {
-            lease.release().await;
-        }
+        self.released(lease);
         outcome
     }
 
@@ -65,27 +67,111 @@ impl Refresher {
         session: &Session,
     ) -> Result<Lease, NoLease> {
         let patience = Instant::now() + PATIENCE;
+        let mut pause = FIRST_LOOK;
+        // Until when another replica may be calling, as far as we have seen.
+        let mut held_until = None;
         loop {
-            if let Some(outcome) = self.elsewhere(replicas, flight, session).await? {
-                return Err(NoLease::Settled(outcome));
-            }
-            if let Some(lease) = replicas.leases.take(flight).await? {
-                // Whoever had it before may have finished since we looked.
-                return match self.elsewhere(replicas, flight, session).await {
-                    Ok(None) => Ok(lease),
-                    other => {
-                        lease.release().await;
-                        Err(other.map_or_else(NoLease::Store, |settled| {
-                            settled.map_or(NoLease::Store(StoreError::Down), NoLease::Settled)
-                        }))
-                    }
-                };
+            let step = self.step(replicas, flight, session);
+            let step = if replicas.sharing.is_vital() {
+                step.await
+            } else {
+                // The request that waits has to have time left for the call.
+                let answer = tokio::time::timeout(FIRST_ANSWER, step).await;
+                answer.unwrap_or(Err(NoLease::Store(StoreError::Slow)))
+            };
+            match step {
+                Ok(Some(lease)) => return Ok(lease),
+                Ok(None) => held_until = Some(Instant::now() + LEASE_TERM),
+                // Its call cannot be told from one that never was; to call as well would spend the token
+                // twice.
+                Err(NoLease::Store(_))
+                    if !replicas.sharing.is_vital()
+                        && held_until.is_some_and(|until| Instant::now() < until) => {}
+                Err(NoLease::Store(_)) if held_until.is_some() && !replicas.sharing.is_vital() => {
+                    return Err(NoLease::Settled(unavailable(RefreshError::Elsewhere)));
+                }
+                Err(settled) => return Err(settled),
             }
             if Instant::now() >= patience {
                 return Err(NoLease::Settled(unavailable(RefreshError::Elsewhere)));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(self.spread(pause)).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
         }
+    }
+
+    /// One look and one try. `None` while another replica has the lease.
+    async fn step(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Result<Option<Lease>, NoLease> {
+        if let Some(outcome) = self.elsewhere(replicas, flight, session).await? {
+            return Err(NoLease::Settled(outcome));
+        }
+        let Some(lease) = replicas.leases.take(flight).await? else {
+            return Ok(None);
+        };
+        // Whoever had it before may have finished since we looked.
+        match self.elsewhere(replicas, flight, session).await {
+            Ok(None) => Ok(Some(lease)),
+            other => {
+                self.released(Some(lease));
+                Err(other.map_or_else(NoLease::Store, |settled| {
+                    settled.map_or(NoLease::Store(StoreError::Down), NoLease::Settled)
+                }))
+            }
+        }
+    }
+
+    /// Gives a lease back without making anybody wait for that.
+    fn released(&self, lease: Option<Lease>) {
+        if let Some(lease) = lease {
+            let _task = self.tasks.spawn_on(lease.release(), &self.runtime);
+        }
+    }
+
+    /// A span and up to half of it, so that replicas do not ask in step.
+    fn spread(&self, span: Duration) -> Duration {
+        let [jitter] = self.store.entropy.bytes::<1>();
+        span + span * u32::from(jitter) / 512
+    }
+
+    /// What another replica makes of the session within a moment: one without a lease may have used the
+    /// token just now.
+    async fn soon_elsewhere(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Option<Outcome> {
+        let until = Instant::now() + SECOND_LOOK;
+        let mut pause = FIRST_LOOK;
+        loop {
+            match self.elsewhere(replicas, flight, session).await {
+                Ok(Some(outcome)) => return Some(outcome),
+                Ok(None) if Instant::now() < until => {}
+                Ok(None) | Err(_) => return None,
+            }
+            tokio::time::sleep(self.spread(pause)).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
+        }
+    }
+
+    /// The same as told by a shared result, on behalf of an answer that waits for it.
+    pub(super) async fn result_elsewhere(
+        &self,
+        replicas: &Replicas,
+        flight: &str,
+        session: &Session,
+    ) -> Option<Outcome> {
+        if replicas.sharing.is_vital() {
+            return None;
+        }
+        let told = self.elsewhere(replicas, flight, session);
+        // Without an answer each replica is on its own, as always.
+        tokio::time::timeout(PROMPT, told).await.ok()?.ok()?
     }
 
     /// What another replica made of the session, if anything.
@@ -108,26 +194,31 @@ impl Refresher {
         self: &Arc<Self>,
         replicas: &Arc<Replicas>,
         flight: &str,
+        old: &Session,
         renewed: Session,
         lease: Option<Lease>,
     ) -> Outcome {
-        match replicas.sharing.publish(flight, &renewed).await {
+        let publish = replicas.sharing.publish(flight, &renewed, old.idle_until);
+        let published = if replicas.sharing.is_vital() {
+            publish.await
+        } else {
+            // Where cookies are the state, no answer is held back for long.
+            let published = tokio::time::timeout(PROMPT, publish).await;
+            published.unwrap_or(Err(StoreError::Slow))
+        };
+        match published {
             Ok(true) => {}
             Ok(false) => {
-                if let Some(lease) = lease {
-                    lease.release().await;
-                }
+                self.released(lease);
                 return Outcome::Ended(Arc::new(RefreshError::Gone));
             }
             Err(error) => {
                 tracing::warn!(event = "token.refresh_unshared", session = %renewed.id, %error,
                     "The other replicas do not know of the new tokens yet.");
-                return self.published_later(replicas, flight, renewed, lease);
+                return self.published_later(replicas, flight, old.idle_until, renewed, lease);
             }
         }
-        if let Some(lease) = lease {
-            lease.release().await;
-        }
+        self.released(lease);
         self.outcome(renewed)
     }
 
@@ -135,6 +226,7 @@ impl Refresher {
         self: &Arc<Self>,
         replicas: &Arc<Replicas>,
         flight: &str,
+        old_until: UnixTime,
         renewed: Session,
         lease: Option<Lease>,
     ) -> Outcome {
@@ -144,11 +236,15 @@ impl Refresher {
         };
         let session = Arc::clone(&kept.live.session);
         let (replicas, flight) = (Arc::clone(replicas), flight.to_owned());
+        let this = Arc::clone(self);
         let publish = async move {
             let until = Instant::now() + PERSISTENCE;
+            let mut pause = FIRST_TRY;
             while Instant::now() < until {
-                tokio::time::sleep(TRY_AGAIN).await;
-                if replicas.sharing.publish(&flight, &session).await.is_ok() {
+                tokio::time::sleep(this.spread(pause)).await;
+                pause = (pause * 2).min(LONGEST_TRY);
+                let published = replicas.sharing.publish(&flight, &session, old_until).await;
+                if published.is_ok() {
                     return;
                 }
             }
@@ -192,14 +288,29 @@ impl From<StoreError> for NoLease {
     }
 }
 
-/// How often a replica without the lease looks for the result.
-const LOOK_AGAIN: Duration = Duration::from_millis(30);
+/// When a replica without the lease looks for the result; then after twice as long each time.
+const FIRST_LOOK: Duration = Duration::from_millis(30);
+
+/// Between any two looks.
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+
+/// How long after a refusal another replica's result is looked for.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
+/// How long a store that sessions can do without may take to say who renews.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// How long it does: as long as the lease of a replica that died lasts, and a little.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a result is offered to a store that is away.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// How long an answer is held back for the store, where sessions can do without it.
+const PROMPT: Duration = Duration::from_millis(300);
+
+/// When a result is offered again to a store that is away; then after twice as long each time.
+const FIRST_TRY: Duration = Duration::from_millis(100);
+
+/// Between any two offers.
+const LONGEST_TRY: Duration = Duration::from_secs(2);
 
 /// For how long.
 const PERSISTENCE: Duration = Duration::from_mins(2);

@@ -27,7 +27,10 @@ pub enum StoreError {
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
         // Never the whole text of an answer: a server quotes arguments.
-        let code = || error.code().unwrap_or("no code").to_owned();
+        let code = || {
+            let code = error.code().unwrap_or("no code").chars();
+            code.filter(char::is_ascii_graphic).take(MAX_CODE).collect()
+        };
         match error.kind() {
             _ if error.is_timeout() => Self::Slow,
             ErrorKind::Server(
@@ -44,7 +47,14 @@ impl From<RedisError> for StoreError {
             ErrorKind::AuthenticationFailed => Self::Refused("AUTH".to_owned()),
             // The system's or TLS' own words: they hold nothing of ours.
             ErrorKind::Io => Self::Broken(error.to_string()),
+            // The answer came whole, and is not what it should be: the connection is none the worse.
+            ErrorKind::UnexpectedReturnType | ErrorKind::Parse => {
+                Self::Refused(error.category().to_owned())
+            }
             _ => Self::Broken(error.category().to_owned()),
         }
     }
 }
+
+/// How much is told of an error's code, which the server may make up.
+const MAX_CODE: usize = 32;

@@ -102,7 +102,7 @@ const IF_OURS: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 en
 
 /// How long a lease lasts that nobody extends: longer than a token call may take, and not so long that
 /// the people of a replica that died have to wait.
-const TERM: Duration = Duration::from_secs(8);
+pub const TERM: Duration = Duration::from_secs(8);
 
 /// How often a lease in use is extended.
 const EXTENSION: Duration = Duration::from_secs(2);

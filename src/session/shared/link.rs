@@ -1,10 +1,16 @@
 //! The connection to the store, kept up by a task of its own, so that a request never waits for one
 //! to be made: it is there, or the answer is that it is not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use redis::Arg;
 use redis::AsyncConnectionConfig;
 use redis::Client;
 use redis::Cmd;
@@ -34,12 +40,63 @@ use crate::crypto::Entropy;
 pub struct Link {
     settings: RedisSettings,
     entropy: Arc<dyn Entropy>,
-    connection: ArcSwapOption<Connection>,
+    current: ArcSwapOption<Current>,
+    /// Counts the connections.
+    generation: AtomicU64,
     up: watch::Sender<bool>,
+}
+
+/// One connection and what is known of it. What an older one had to complain of does not touch it.
+struct Current {
+    connection: Connection,
     /// An answer was late: is the server still there?
     doubt: Notify,
     /// It is of no use any more, even if it answers: a master that became a replica does.
     broken: Notify,
+    /// Commands that were refused, each told once.
+    refused: Mutex<HashSet<String>>,
+}
+
+impl Current {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            doubt: Notify::new(),
+            broken: Notify::new(),
+            refused: Mutex::default(),
+        }
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        let outcome = match timeout(DEADLINE, command.query_async(&mut connection)).await {
+            Ok(answer) => answer.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Slow),
+        };
+        match &outcome {
+            Err(StoreError::Slow) => self.doubt.notify_one(),
+            Err(StoreError::Broken(_)) => self.broken.notify_one(),
+            Err(StoreError::Refused(code)) => self.tell_refusal(command, code),
+            _ => {}
+        }
+        outcome
+    }
+
+    fn tell_refusal(&self, command: &Cmd, code: &str) {
+        let Some(Arg::Simple(name)) = command.args_iter().next() else {
+            return;
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.insert(name.clone()) {
+            tracing::warn!(
+                event = "session_store.refused",
+                command = name,
+                code,
+                "The session store refuses a command: see what its user may do, and its memory."
+            );
+        }
+    }
 }
 
 impl Link {
@@ -48,10 +105,9 @@ impl Link {
         Self {
             settings,
             entropy,
-            connection: ArcSwapOption::empty(),
+            current: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             up: watch::Sender::new(false),
-            doubt: Notify::new(),
-            broken: Notify::new(),
         }
     }
 
@@ -62,7 +118,7 @@ impl Link {
     ) -> Result<Self, StoreError> {
         let this = Self::new(settings, entropy);
         let connection = this.connect().await?;
-        this.connection.store(Some(Arc::new(connection)));
+        this.current.store(Some(Arc::new(Current::new(connection))));
         Ok(this)
     }
 
@@ -76,38 +132,26 @@ impl Link {
         self.up.subscribe()
     }
 
+    /// A number that changes with each connection.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// Asks the store one thing.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let Some(connection) = self.connection.load_full() else {
-            return Err(StoreError::Down);
-        };
-        let mut connection = Connection::clone(&connection);
-        self.judge(timeout(DEADLINE, command.query_async(&mut connection)).await)
-    }
-
-    /// Asks for several things about one key at once.
-    pub async fn ask_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        let Some(connection) = self.connection.load_full() else {
-            return Err(StoreError::Down);
-        };
-        let mut connection = Connection::clone(&connection);
-        self.judge(timeout(DEADLINE, pipeline.query_async(&mut connection)).await)
-    }
-
-    fn judge<T>(
-        &self,
-        outcome: Result<redis::RedisResult<T>, tokio::time::error::Elapsed>,
-    ) -> Result<T, StoreError> {
-        let outcome = match outcome {
-            Ok(answer) => answer.map_err(StoreError::from),
-            Err(_) => Err(StoreError::Slow),
-        };
-        match &outcome {
-            Err(StoreError::Slow) => self.doubt.notify_one(),
-            Err(StoreError::Broken(_)) => self.broken.notify_one(),
-            _ => {}
+        match self.current.load_full() {
+            Some(current) => current.ask(command).await,
+            None => Err(StoreError::Down),
         }
-        outcome
+    }
+
+    /// The value of a name, up to the length of the longest envelope: of what is longer the rest does not
+    /// matter, since it does not open.
+    pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut range = redis::cmd("GETRANGE");
+        range.arg(name).arg(0).arg(MAX_VALUE);
+        let value: Vec<u8> = self.ask(&range).await?;
+        Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
     /// Connects, watches, connects again, for as long as the runtime lives.
@@ -117,11 +161,13 @@ impl Link {
         loop {
             match self.connect().await {
                 Ok(connection) => {
-                    self.connection.store(Some(Arc::new(connection)));
+                    let current = Arc::new(Current::new(connection));
+                    self.current.store(Some(Arc::clone(&current)));
+                    self.generation.fetch_add(1, Ordering::Release);
                     self.up.send_replace(true);
                     tracing::info!(event = "session_store.connected", nodes = ?self.settings.nodes, "The session store answers.");
-                    let error = self.watch().await;
-                    self.connection.store(None);
+                    let error = current.watch().await;
+                    self.current.store(None);
                     self.up.send_replace(false);
                     tracing::error!(event = "session_store.lost", %error, "The session store does not answer.");
                     (pause, complained) = (FIRST_PAUSE, true);
@@ -129,7 +175,7 @@ impl Link {
                 Err(error) if !complained => {
                     complained = true;
                     tracing::error!(event = "session_store.unreachable", %error, nodes = ?self.settings.nodes,
-                        "The session store cannot be reached; it is tried again and again.");
+                        "The session store cannot be used; it is tried again and again.");
                 }
                 Err(error) => {
                     tracing::debug!(event = "session_store.unreachable", %error, "Still no session store.");
@@ -142,9 +188,17 @@ impl Link {
         }
     }
 
+    async fn connect(&self) -> Result<Connection, StoreError> {
+        timeout(CONNECT, self.settings.connect())
+            .await
+            .unwrap_or(Err(StoreError::Slow))
+    }
+}
+
+impl Current {
     /// Returns when the connection is no good any more.
     async fn watch(&self) -> StoreError {
-        let mut last_good = tokio::time::Instant::now();
+        let mut late = false;
         loop {
             let doubted = tokio::select! {
                 () = self.broken.notified() => {
@@ -153,21 +207,21 @@ impl Link {
                 () = self.doubt.notified() => true,
                 () = tokio::time::sleep(HEARTBEAT) => false,
             };
-            match self.ask::<Value>(&redis::cmd("PING")).await {
-                Ok(_) => last_good = tokio::time::Instant::now(),
-                // One slow answer is not an outage; a user without PING is not one either.
-                Err(StoreError::Refused(_)) => {}
-                Err(StoreError::Slow) if !doubted && last_good.elapsed() < PATIENCE => {}
+            match self.ask::<Value>(&heartbeat()).await {
+                Ok(_) => late = false,
+                // One slow answer is not an outage.
+                Err(StoreError::Slow) if !doubted && !late => late = true,
                 Err(error) => return error,
             }
         }
     }
+}
 
-    async fn connect(&self) -> Result<Connection, StoreError> {
-        timeout(CONNECT, self.settings.connect())
-            .await
-            .unwrap_or(Err(StoreError::Slow))
-    }
+/// What every replica has to be allowed to ask. PING would be answered to anybody.
+fn heartbeat() -> Cmd {
+    let mut get = redis::cmd("GET");
+    get.arg("sidegate:heartbeat");
+    get
 }
 
 impl RedisSettings {
@@ -213,15 +267,9 @@ impl RedisSettings {
                 )
             }
         };
-        // A connection to a server that is still loading its data is none.
-        match redis::cmd("PING")
-            .query_async::<Value>(&mut connection)
-            .await
-            .map_err(StoreError::from)
-        {
-            Ok(_) | Err(StoreError::Refused(_)) => Ok(connection),
-            Err(error) => Err(error),
-        }
+        // A connection to a server that is still loading its data, or that does not let us in, is none.
+        heartbeat().query_async::<Value>(&mut connection).await?;
+        Ok(connection)
     }
 
     /// The server that the sentinels call the master now. The URLs lead to the sentinels, with a user of
@@ -293,6 +341,9 @@ impl ConnectionLike for Connection {
     }
 }
 
+/// The last byte read of a value: one more than an envelope has.
+const MAX_VALUE: usize = crate::crypto::envelope::MAX_TEXT;
+
 /// How long one question may take. Ours is the smaller part of it: a machine that is busy with something
 /// else must not look like a store that is away.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -302,9 +353,6 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 /// How often an idle connection is asked whether it lives.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-
-/// How long answers may fail to come before the connection is given up.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Between the first two attempts; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

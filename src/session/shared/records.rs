@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Cmd;
-
 use super::Elsewhere;
 use super::error::StoreError;
 use super::link::Link;
@@ -56,9 +54,7 @@ impl Records {
 
     /// What the store has for a ticket.
     pub async fn load(&self, ticket: &Ticket) -> Result<Option<SealedRecord>, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.name(ticket.id()));
-        let text: Option<Vec<u8>> = self.link.ask(&get).await?;
+        let text = self.link.read(&self.name(ticket.id())).await?;
         Ok(text.map(SealedRecord))
     }
 
@@ -74,15 +70,41 @@ impl Records {
 
     /// Writes down a new session.
     pub async fn create(&self, session: &Session) -> Result<(), StoreError> {
-        let mut set = self.set(session)?;
-        self.link.ask(set.arg("NX")).await
+        let (text, life) = self.seal(session)?;
+        let mut set = redis::cmd("SET");
+        set.arg(self.name(session.id))
+            .arg(text)
+            .arg("PX")
+            .arg(life)
+            .arg("NX");
+        let written: Option<String> = self.link.ask(&set).await?;
+        // Two sessions of one name: neither may have the other's record.
+        let taken = || StoreError::Refused("the session's name is taken".to_owned());
+        written.map(|_| ()).ok_or_else(taken)
     }
 
-    /// Writes a session down anew. `false` if it has been ended meanwhile: then it stays so.
+    /// Writes a session down anew, over an older state of it only. `false` if it has been ended
+    /// meanwhile: then it stays so.
     pub(super) async fn replace(&self, session: &Session) -> Result<bool, StoreError> {
-        let mut set = self.set(session)?;
-        let written: Option<String> = self.link.ask(set.arg("XX")).await?;
-        Ok(written.is_some())
+        let Some(ticket) = &session.ticket else {
+            return Err(no_ticket());
+        };
+        // A request elsewhere may move the idle limit between the look and the write.
+        for _ in 0..ATTEMPTS {
+            let Some(record) = self.load(ticket).await? else {
+                return Ok(false);
+            };
+            let (Some(mark), Some(there)) = (record.mark(), self.open(ticket, &record)) else {
+                return Ok(false);
+            };
+            // Whoever outlived its lease must not write over what came after it.
+            if there.has_newer_tokens_than(session) || self.touch(session, &mark).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Refused(
+            "the record changes too often".to_owned(),
+        ))
     }
 
     /// Writes down a session that was read as `before`, unless another replica has written since: a
@@ -118,22 +140,17 @@ impl Records {
         };
         Ok(match self.open(ticket, &record) {
             None => Elsewhere::Gone,
-            Some(now) if now.has_tokens_of(session) => Elsewhere::Unchanged,
-            Some(now) => Elsewhere::Renewed(Box::new(now)),
+            Some(now) if now.has_newer_tokens_than(session) => Elsewhere::Renewed(Box::new(now)),
+            // The same, or an older state that a failover or a backup brought back: what the next
+            // refresh writes puts that right.
+            Some(_) => Elsewhere::Unchanged,
         })
-    }
-
-    fn set(&self, session: &Session) -> Result<Cmd, StoreError> {
-        let (text, life) = self.seal(session)?;
-        let mut set = redis::cmd("SET");
-        set.arg(self.name(session.id)).arg(text).arg("PX").arg(life);
-        Ok(set)
     }
 
     /// The record's text and its life in milliseconds: the store forgets what nobody can use any more.
     fn seal(&self, session: &Session) -> Result<(String, u64), StoreError> {
         let ticket = session.ticket.as_ref();
-        let ticket = ticket.ok_or_else(|| StoreError::Refused("no ticket".to_owned()))?;
+        let ticket = ticket.ok_or_else(no_ticket)?;
         let bytes = session
             .to_bytes()
             .map_err(|error| StoreError::Refused(error.to_string()))?;
@@ -159,6 +176,10 @@ impl Records {
     fn name(&self, id: SessionId) -> String {
         format!("{}:session:{id}", self.namespace)
     }
+}
+
+fn no_ticket() -> StoreError {
+    StoreError::Refused("no ticket".to_owned())
 }
 
 /// A record as the store has it.
@@ -191,6 +212,9 @@ const IF_SAME: &str = "if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= AR
 
 /// Version, key id and salt of an envelope, in base64.
 const MARK: usize = crate::crypto::ENVELOPE_HEAD_TEXT;
+
+/// How often a record that changes under our hands is written.
+const ATTEMPTS: usize = 8;
 
 /// A record outlives its session a little.
 const SLACK: Duration = Duration::from_mins(10);

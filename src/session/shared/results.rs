@@ -10,6 +10,7 @@ use super::link::Link;
 use crate::session::cookie::CookieStore;
 use crate::session::model::Session;
 use crate::time::Clock;
+use crate::time::UnixTime;
 
 /// Results of refreshes, sealed with the session keys just as in a cookie.
 pub struct Results {
@@ -40,27 +41,33 @@ impl Results {
         flight: &str,
         session: &Session,
     ) -> Result<Elsewhere, StoreError> {
-        let mut get = redis::cmd("GET");
-        get.arg(self.name(flight));
-        let sealed: Option<Vec<u8>> = self.link.ask(&get).await?;
+        let sealed = self.link.read(&self.name(flight)).await?;
         let renewed = sealed.and_then(|sealed| self.cookies.open(&sealed, self.clock.now()));
-        // The store's word alone must not make one person's session another's.
-        let renewed = renewed.filter(|renewed| renewed.id == session.id);
+        // The store's word alone must not make one person's session another's, nor an old one new.
+        let renewed = renewed
+            .filter(|renewed| renewed.id == session.id && renewed.has_newer_tokens_than(session));
         Ok(renewed.map_or(Elsewhere::Unchanged, |renewed| {
             Elsewhere::Renewed(Box::new(renewed))
         }))
     }
 
-    pub(super) async fn publish(&self, flight: &str, renewed: &Session) -> Result<(), StoreError> {
+    /// Keeps a result for as long as the cookie that it replaces may come, until `old_until`.
+    pub(super) async fn publish(
+        &self,
+        flight: &str,
+        renewed: &Session,
+        old_until: UnixTime,
+    ) -> Result<(), StoreError> {
         let sealed = self
             .cookies
             .seal_text(renewed)
             .map_err(|error| StoreError::Refused(error.to_string()))?;
+        let kept = old_until.since(self.clock.now()).max(KEPT);
         let mut set = redis::cmd("SET");
         set.arg(self.name(flight))
             .arg(sealed)
             .arg("PX")
-            .arg(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
+            .arg(u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
         self.link.ask(&set).await
     }
 
@@ -69,5 +76,5 @@ impl Results {
     }
 }
 
-/// How long a result waits for requests with the old cookie, as long as within one process.
+/// How long a result waits, at least, for requests with the old cookie, as within one process.
 const KEPT: Duration = Duration::from_mins(2);
