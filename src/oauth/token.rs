@@ -70,8 +70,9 @@ impl Granted {
     }
 }
 
-/// Longest token taken, in characters; Marketing Cloud documents 512, and cookies have to hold two.
-pub const MAX_TOKEN: usize = 2048;
+/// Longest token taken, in characters; Marketing Cloud documents 512. A pair that fills more than the
+/// browser's cookies is refused by its size, and fits where sessions are kept in a store.
+pub const MAX_TOKEN: usize = crate::crypto::secret::MAX_TOKEN_LENGTH;
 
 /// What an access token lives if the reply does not say: what Marketing Cloud's recorded replies do.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(1079);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sidegate::app::App;
 use sidegate::doctor::Status;
+use sidegate::sandbox::Settings;
 use tokio::net::TcpListener;
 
 use crate::support::Browser;
@@ -337,6 +338,33 @@ async fn a_stored_session_lives_by_its_own_limits() {
             .expect("a life");
         assert!(life > 0, "{key}: {life}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_no_browser_would_keep_fit_the_store() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let sandbox = || Settings {
+        token_length: 3_500,
+        ..Settings::default()
+    };
+    let gate = Gate::with(Plan {
+        sandbox: sandbox(),
+        ..plan(&format!("url: {}", redis.url()))
+    })
+    .await;
+    store_is(gate.app(), true).await;
+    let mut browser = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    assert_eq!(browser.fetch(API).await.status, 202);
+    let in_cookies = Gate::with(Plan {
+        sandbox: sandbox(),
+        ..Plan::default()
+    })
+    .await;
+    let refused = in_cookies.browser().sign_in("/", "ada").await;
+    assert_eq!(refused.code(), "SG-2016", "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
