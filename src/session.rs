@@ -3,6 +3,7 @@
 
 pub mod cookie;
 pub mod freshness;
+pub mod id;
 pub mod live;
 pub mod model;
 pub mod opened;

@@ -24,7 +24,7 @@ use super::yaml::Entry;
 use super::yaml::Kind;
 use super::yaml::Node;
 use crate::session::NotBefore;
-use crate::session::model::SessionId;
+use crate::session::id::SessionId;
 use crate::time::UnixTime;
 
 /// The file that `session.not_before` names.

@@ -20,8 +20,8 @@ use crate::oauth::TokenSet;
 use crate::session::CookieStore;
 use crate::session::Session;
 use crate::session::cookie::COOKIE_BUDGET;
+use crate::session::id::SessionId;
 use crate::session::model::Person;
-use crate::session::model::SessionId;
 use crate::telemetry::metrics::Events;
 
 pub(super) fn look(subject: &Subject) -> Vec<Finding> {

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::session::model::SessionId;
+use crate::session::id::SessionId;
 use crate::time::UnixTime;
 
 /// Recent arrivals by client address, user agent and page.

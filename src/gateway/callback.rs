@@ -27,9 +27,9 @@ use crate::oauth::callback::Callback;
 use crate::oauth::callback::check_tenant;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::transaction::State;
+use crate::session::id::SessionId;
 use crate::session::model::Person;
 use crate::session::model::Session;
-use crate::session::model::SessionId;
 use crate::session::ticket::Ticket;
 
 impl Worker {

@@ -20,7 +20,7 @@ use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
 use crate::net::ClientBody;
-use crate::session::model::SessionId;
+use crate::session::id::SessionId;
 use crate::time::UnixTime;
 
 impl Worker {

@@ -1,6 +1,5 @@
 //! A session, and the bytes it is sealed as.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::id::SessionId;
 use super::policy::Policy;
 use super::ticket::Ticket;
-use crate::crypto::Entropy;
 use crate::crypto::secret::AccessToken;
 use crate::crypto::secret::RefreshToken;
 use crate::oauth::Fence;
@@ -98,7 +97,7 @@ impl Session {
     /// The bytes to be sealed. They hold the tokens in the clear.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
         let record = Record {
-            id: self.id.0,
+            id: self.id.to_bytes(),
             access: self.tokens.access.expose(),
             refresh: self.tokens.refresh.as_ref().map(RefreshToken::expose),
             expires_at: self.tokens.expires_at,
@@ -132,7 +131,7 @@ impl Session {
                 .map_err(|_| BadRecord)
         };
         Ok(Self {
-            id: SessionId(record.id),
+            id: SessionId::from_bytes(record.id),
             tokens: TokenSet {
                 access: AccessToken::parse(record.access).map_err(|_| BadRecord)?,
                 refresh: record
@@ -152,51 +151,6 @@ impl Session {
             idle_until: record.idle_until,
             ticket: None,
         })
-    }
-}
-
-/// Names a session in logs and in the list of what is revoked; 128 random bits. It opens nothing, so
-/// it may be shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId([u8; 16]);
-
-impl SessionId {
-    /// Reads what [`Display`](fmt::Display) writes: 32 hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let plain = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let bits = plain.then(|| u128::from_str_radix(text, 16).ok())??;
-        Some(Self(bits.to_be_bytes()))
-    }
-
-    /// A new id.
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(entropy.bytes())
-    }
-
-    pub(super) const fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// A number that differs between sessions and stays the same within one.
-    pub const fn spread(self) -> u8 {
-        let [first, ..] = self.0;
-        first
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -256,7 +210,7 @@ pub(crate) mod tests {
     pub(crate) fn session(token: &str, now: UnixTime) -> Session {
         let fence = Fence::marketing_cloud();
         Session {
-            id: SessionId([7; 16]),
+            id: SessionId::from_bytes([7; 16]),
             tokens: TokenSet {
                 access: AccessToken::parse(token).expect("a token"),
                 refresh: Some(RefreshToken::parse(&format!("r-{token}")).expect("a token")),
@@ -305,15 +259,6 @@ pub(crate) mod tests {
             (after.ends_at, after.idle_until),
             (before.ends_at, before.idle_until)
         );
-    }
-
-    #[test]
-    fn an_id_is_read_as_it_is_shown() {
-        let id = SessionId::generate(&crate::crypto::OsEntropy);
-        assert_eq!(SessionId::parse(&id.to_string()), Some(id));
-        for bad in ["", "07", &"0".repeat(33), &format!("+{}", "0".repeat(31))] {
-            assert_eq!(SessionId::parse(bad), None, "{bad}");
-        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::id::SessionId;
 use super::model::Session;
-use super::model::SessionId;
 use crate::time::UnixTime;
 
 /// Every session that is refused, for all workers. Asking takes no lock.

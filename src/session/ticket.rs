@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::model::SessionId;
+use super::id::SessionId;
 use crate::crypto::Entropy;
 use crate::crypto::KeyRing;
 use crate::crypto::MasterKey;

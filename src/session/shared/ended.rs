@@ -20,7 +20,7 @@ use super::records::Records;
 use crate::crypto::Binding;
 use crate::crypto::Purpose;
 use crate::session::cookie::CookieStore;
-use crate::session::model::SessionId;
+use crate::session::id::SessionId;
 use crate::session::revocation::Ending;
 use crate::session::revocation::Others;
 use crate::session::revocation::Revocations;

@@ -12,8 +12,8 @@ use crate::crypto::Entropy;
 use crate::crypto::Purpose;
 use crate::oauth::Fence;
 use crate::session::cookie::CookieStore;
+use crate::session::id::SessionId;
 use crate::session::model::Session;
-use crate::session::model::SessionId;
 use crate::session::ticket::Ticket;
 use crate::time::Clock;
 

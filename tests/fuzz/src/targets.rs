@@ -29,7 +29,7 @@ use sidegate::oauth::userinfo::Identity;
 use sidegate::session::Presented;
 use sidegate::session::model::Person;
 use sidegate::session::model::Session;
-use sidegate::session::model::SessionId;
+use sidegate::session::id::SessionId;
 use sidegate::time::UnixTime;
 use url::Url;
 
