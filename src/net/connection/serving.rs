@@ -93,7 +93,10 @@ impl<H: Handler> Server<H> {
             let watched = Watched::new(stream, watch.clone(), self.manner.failure.clone());
             let service = service_fn(|request: Request<Incoming>| {
                 let request = request.map(|body| ClientBody::new(body, registry));
+                // In a place of its own: hyper moves the future that it gets several times, and this one has
+                // kilobytes.
                 let answer = Rc::clone(&self.handler).handle(request, peer, watch.begin(None));
+                let answer = Box::pin(answer);
                 async {
                     let mut answer = answer.await;
                     if watch.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -140,7 +143,7 @@ impl<H: Handler> Server<H> {
             next.expect(Rc::clone(&stall));
             let request = request.map(|body| ClientBody::new(body, &registry));
             let in_hand = seen.begin(Some(stall));
-            let answer = Rc::clone(&handler).handle(request, peer, in_hand);
+            let answer = Box::pin(Rc::clone(&handler).handle(request, peer, in_hand));
             async { Ok::<_, Infallible>(answer.await) }
         });
         let mut connection =
