@@ -20,6 +20,7 @@ use http::header;
 use crate::fault::Fault;
 use crate::http::refusal::Refusal;
 use crate::session::model::Person;
+use crate::time::Clock;
 use crate::time::UnixTime;
 
 /// How many requests may be under way at a tenant's API, in this process.
@@ -165,7 +166,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     /// Where the API asks to wait, this person does (RFC 9110 §10.2.3).
-    pub(super) fn heed(&self, status: StatusCode, answer: &HeaderMap, now: UnixTime) {
+    pub(super) fn heed(&self, status: StatusCode, answer: &HeaderMap, clock: &dyn Clock) {
         let busy = matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
@@ -173,6 +174,7 @@ impl Ticket {
         if !busy {
             return;
         }
+        let now = clock.now();
         let Some(wait) = retry_after(answer, now) else {
             return;
         };
@@ -226,6 +228,7 @@ const BUSY: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::ManualClock;
 
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 
@@ -289,7 +292,7 @@ mod tests {
                 "Mon, 01 Jan 1990 00:00:00 GMT",
             ),
         ] {
-            ticket.heed(status, &answer(text), NOW);
+            ticket.heed(status, &answer(text), &ManualClock::at(NOW));
             assert!(fairness.admit(&ann, NOW).is_ok(), "{status} {text}");
         }
         for (status, text, seconds) in [
@@ -302,7 +305,7 @@ mod tests {
             (StatusCode::TOO_MANY_REQUESTS, "1", 7),
             (StatusCode::TOO_MANY_REQUESTS, "99999999999", 600),
         ] {
-            ticket.heed(status, &answer(text), NOW);
+            ticket.heed(status, &answer(text), &ManualClock::at(NOW));
             let refusal = fairness.admit(&ann, NOW).expect_err("sent away");
             assert_eq!(refusal.fault, Fault::ApiThrottled);
             assert_eq!(refusal.retry_after, Some(seconds), "{text}");

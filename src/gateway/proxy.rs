@@ -124,7 +124,7 @@ impl Worker {
             answer.map(AnswerBody::from)
         };
         if let Some(ticket) = &ticket {
-            ticket.heed(answer.status(), answer.headers(), self.gateway.clock.now());
+            ticket.heed(answer.status(), answer.headers(), &*self.gateway.clock);
         }
         record.holds(ticket);
         Ok(self.reply(answer, parts, route, current.as_ref()).await)

@@ -14,6 +14,7 @@ use crate::support::Browser;
 use crate::support::Gate;
 use crate::support::Plan;
 use crate::support::Redis;
+use crate::support::redis::store_is;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
 
@@ -40,29 +41,15 @@ impl Keeping {
 
     async fn gate(self, redis: &Redis) -> Gate {
         let gate = Gate::with(self.plan(redis)).await;
-        connected(gate.app()).await;
+        store_is(gate.app(), true).await;
         gate
     }
-}
-
-/// Waits until the app has found its store.
-async fn connected(app: &App) {
-    store_is(app, true).await;
-}
-
-async fn store_is(app: &App, up: bool) {
-    let mut state = app.store_state().expect("the plan has a store");
-    let change = state.wait_for(|now| *now == up);
-    tokio::time::timeout(Duration::from_secs(20), change)
-        .await
-        .expect("in time")
-        .expect("the app runs");
 }
 
 /// A replica of the gate, and its address.
 async fn replica(gate: &Gate) -> (App, SocketAddr) {
     let app = gate.replica();
-    connected(&app).await;
+    store_is(&app, true).await;
     let address = app.public_address();
     (app, address)
 }
@@ -149,7 +136,7 @@ async fn people_on_two_replicas_never_meet() {
             ..keeping.plan(&redis)
         };
         let gate = Gate::with(plan).await;
-        connected(gate.app()).await;
+        store_is(gate.app(), true).await;
         let (other, door) = replica(&gate).await;
         let mut browsers = Vec::new();
         for person in &people {
@@ -291,7 +278,7 @@ async fn a_list_read_by_one_replica_counts_at_the_other() {
         let mut plan = keeping.plan(&redis);
         plan.session = format!("{}  not_before: {}\n", plan.session, file.display());
         let gate = Gate::with(plan).await;
-        connected(gate.app()).await;
+        store_is(gate.app(), true).await;
         let (other, door) = replica(&gate).await;
         let browser = gate.signed_in("ada").await;
         let mut feed = feed(&browser.through(door), door).await;
@@ -557,7 +544,7 @@ async fn a_list_that_is_there_at_the_start_is_told() {
     let mut plan = Keeping::Coordination.plan(&redis);
     plan.session = format!("{}  not_before: {}\n", plan.session, file.display());
     let gate = Gate::with(plan).await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     let told = async {
         while redis
             .dump()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidegate::app::App;
 use sidegate::time::Clock as _;
 use sidegate::time::ManualClock;
 
@@ -11,6 +10,7 @@ use crate::support::Browser;
 use crate::support::Gate;
 use crate::support::Plan;
 use crate::support::Redis;
+use crate::support::redis::store_is;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
 
@@ -23,15 +23,6 @@ fn coordinated(redis: &Redis) -> Plan {
         ),
         ..Plan::default()
     }
-}
-
-async fn connected(app: &App) {
-    let mut state = app.store_state().expect("the plan has a store");
-    let change = state.wait_for(|up| *up);
-    tokio::time::timeout(Duration::from_secs(20), change)
-        .await
-        .expect("in time")
-        .expect("the app runs");
 }
 
 /// The bearer token that a tool gets.
@@ -47,7 +38,7 @@ async fn an_old_cookie_is_not_written_anew_after_a_refresh_elsewhere() {
         return;
     };
     let gate = Gate::with(coordinated(&redis)).await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     let slow = Arc::new(ManualClock::at(gate.clock.now()));
     let twin = gate.twin(&slow);
     let mut browser = gate.signed_in("ada").await;
@@ -82,9 +73,9 @@ async fn while_another_replica_renews_an_outage_of_the_store_spends_no_token_twi
         ..coordinated(&redis)
     })
     .await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     let other = gate.replica();
-    connected(&other).await;
+    store_is(&other, true).await;
     let browser = gate.signed_in("ada").await;
     gate.advance(1_200);
     gate.tap().hold();
@@ -141,7 +132,7 @@ async fn whoever_can_write_to_the_store_ends_no_session() {
         return;
     };
     let gate = Gate::with(coordinated(&redis)).await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     let mut victim = gate.signed_in("ada").await;
     let mut other = gate.signed_in("mei").await;
     let copy = other.clone();
@@ -160,7 +151,7 @@ async fn whoever_can_write_to_the_store_ends_no_session() {
     let mut last = gate.signed_in("mei").await;
     assert_eq!(last.post("/oauth2/sign_out", "").await.status, 204);
     let replica = gate.replica();
-    connected(&replica).await;
+    store_is(&replica, true).await;
     let read = async {
         while copy
             .through(replica.public_address())
@@ -202,7 +193,7 @@ async fn a_stop_waits_until_the_last_sign_out_is_told() {
         return;
     };
     let gate = Gate::with(coordinated(&redis)).await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     let mut browser = gate.signed_in("ada").await;
     redis.signal("STOP");
     assert_eq!(browser.post("/oauth2/sign_out", "").await.status, 204);

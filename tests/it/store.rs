@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sidegate::app::App;
 use sidegate::doctor::Status;
 use sidegate::sandbox::Settings;
 use tokio::net::TcpListener;
@@ -12,6 +11,7 @@ use crate::support::Gate;
 use crate::support::Patient;
 use crate::support::Plan;
 use crate::support::Redis;
+use crate::support::redis::store_is;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
 
@@ -26,15 +26,6 @@ async fn gate(redis: &Redis) -> Gate {
     let gate = Gate::with(plan(&format!("url: {}", redis.url()))).await;
     store_is(gate.app(), true).await;
     gate
-}
-
-async fn store_is(app: &App, up: bool) {
-    let mut state = app.store_state().expect("the plan has a store");
-    let change = state.wait_for(|now| *now == up);
-    tokio::time::timeout(Duration::from_secs(20), change)
-        .await
-        .expect("in time")
-        .expect("the app runs");
 }
 
 async fn readiness(gate: &Gate) -> (u16, String) {

@@ -11,12 +11,12 @@ use rcgen::DnType;
 use rcgen::IsCa;
 use rcgen::Issuer;
 use rcgen::KeyPair;
-use sidegate::app::App;
 
 use crate::support::Gate;
 use crate::support::Plan;
 use crate::support::Redis;
 use crate::support::process::Running;
+use crate::support::redis::store_is;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
 
@@ -27,23 +27,14 @@ async fn gate(lines: &str) -> Gate {
         ..Plan::default()
     })
     .await;
-    connected(gate.app()).await;
+    store_is(gate.app(), true).await;
     gate
-}
-
-async fn connected(app: &App) {
-    let mut state = app.store_state().expect("the plan has a store");
-    let change = state.wait_for(|now| *now);
-    tokio::time::timeout(Duration::from_secs(20), change)
-        .await
-        .expect("in time")
-        .expect("the app runs");
 }
 
 /// All that a session goes through.
 async fn a_session_lives_and_ends(gate: &Gate) {
     let other = gate.replica();
-    connected(&other).await;
+    store_is(&other, true).await;
     let mut browser = gate.signed_in("ada").await;
     assert_eq!(browser.fetch(API).await.status, 202);
     gate.advance(1_200);

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::time::Duration;
 
+use sidegate::app::App;
 use tempfile::TempDir;
 
 use super::gate::free_port;
@@ -155,6 +157,16 @@ impl Redis {
         }
         all
     }
+}
+
+/// Waits until the app has found its store, or lost it.
+pub async fn store_is(app: &App, up: bool) {
+    let mut state = app.store_state().expect("the plan has a store");
+    let change = state.wait_for(|now| *now == up);
+    tokio::time::timeout(Duration::from_secs(20), change)
+        .await
+        .expect("in time")
+        .expect("the app runs");
 }
 
 fn is_installed() -> bool {
