@@ -165,6 +165,7 @@ pub(super) struct RawTimeouts {
     pub(super) first_byte: Option<String>,
     pub(super) head: Option<String>,
     pub(super) body_progress: Option<String>,
+    pub(super) stream_idle: Option<String>,
     pub(super) keep_alive: Option<String>,
     pub(super) drain: Option<String>,
     pub(super) drain_delay: Option<String>,

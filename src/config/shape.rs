@@ -135,6 +135,7 @@ const TIMEOUTS: &[Key] = &[
     text("first_byte"),
     text("head"),
     text("body_progress"),
+    text("stream_idle"),
     text("keep_alive"),
     text("drain"),
     text("drain_delay"),

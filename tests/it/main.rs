@@ -52,6 +52,7 @@ mod session;
 mod shared_faults;
 mod shares;
 mod sign_in;
+mod standing;
 mod store;
 mod streaming;
 mod support;
