@@ -59,6 +59,7 @@ mod support;
 mod time;
 mod tls;
 mod topologies;
+mod unread;
 mod upstream_faults;
 mod upstream_protocols;
 mod websocket;
