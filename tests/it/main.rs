@@ -24,6 +24,7 @@ mod fence;
 mod forgery;
 mod forwarding;
 mod fragment;
+mod goaway;
 mod h2_floods;
 mod handover;
 mod headers;
