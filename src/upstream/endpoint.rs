@@ -233,6 +233,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 mod tests {
     use std::net::Ipv4Addr;
 
+    use socket2::Domain;
+    use socket2::Socket;
+    use socket2::Type;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -254,5 +257,53 @@ mod tests {
         assert_eq!(stream.peer_addr().expect("connected"), good);
         assert!(race([dead, dead].into_iter()).await.is_err());
         assert!(race(std::iter::empty()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_hangs_costs_one_stagger() {
+        let (hanging, _held) = hanging();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let good = listener.local_addr().expect("bound");
+        let begun = tokio::time::Instant::now();
+        let stream = race([hanging, hanging, good].into_iter())
+            .await
+            .expect("connects");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert_eq!(begun.elapsed().as_millis(), 2 * STAGGER.as_millis());
+        // A failure is no reason to wait for the next turn, nor to forget an attempt under way.
+        let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let dead = closed.local_addr().expect("bound");
+        drop(closed);
+        let begun = tokio::time::Instant::now();
+        let stream = race([hanging, dead, good].into_iter())
+            .await
+            .expect("connects");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert_eq!(begun.elapsed().as_millis(), STAGGER.as_millis());
+        // All of them hang: whoever connects has a deadline.
+        let all = tokio::time::timeout(Duration::from_secs(5), race([hanging; 3].into_iter()));
+        assert!(all.await.is_err());
+    }
+
+    /// An address that answers nothing: its queue is full and nobody accepts.
+    fn hanging() -> (SocketAddr, Vec<Socket>) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).expect("a port");
+        listener.listen(0).expect("listens");
+        let address = listener.local_addr().expect("bound");
+        let mut held = vec![listener];
+        for _ in 0..8 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_nonblocking(true).expect("allowed");
+            // The first fills the queue, the others wait for room.
+            let _pending = socket.connect(&address);
+            held.push(socket);
+        }
+        (address.as_socket().expect("an address"), held)
     }
 }
