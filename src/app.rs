@@ -118,8 +118,14 @@ impl App {
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
-        let (gateway, rereader, readiness, registry, store) =
-            build::gateway(config, ports, control.handle(), &tasks, identity)?;
+        let (gateway, rereader, readiness, registry, store) = build::gateway(
+            config,
+            ports,
+            control.handle(),
+            &tasks,
+            identity,
+            &upstreams,
+        )?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
         rereader.reread();

@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
-use tokio_rustls::TlsConnector;
 
 use super::error::UpstreamError;
 use super::names::Name;
@@ -24,6 +22,7 @@ use super::settings::Address;
 use super::settings::Protocol;
 use super::stream::Stream;
 use super::stream::Wire;
+use super::tls::ClientTls;
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -47,7 +46,7 @@ enum Place {
     Unix(Arc<PathBuf>),
     Tcp {
         host: Host,
-        tls: Option<(TlsConnector, ServerName<'static>)>,
+        tls: Option<(Arc<ClientTls>, ServerName<'static>)>,
     },
     /// A name that cannot be in a certificate.
     Nameless,
@@ -69,7 +68,7 @@ enum Host {
 pub(super) struct Making {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) resolve_every: Duration,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) tls: Arc<ClientTls>,
 }
 
 impl Endpoint {
@@ -141,7 +140,7 @@ impl Endpoint {
         let Some((tls, name)) = tls else {
             return Ok(Wire::Plain(tcp).into());
         };
-        let stream = tls.connect(name.clone(), tcp).await;
+        let stream = tls.connector().connect(name.clone(), tcp).await;
         let stream = stream.map_err(UpstreamError::Connect)?;
         Ok(Wire::Tls(Box::new(stream)).into())
     }
@@ -220,7 +219,7 @@ fn place(origin: &Origin, public_only: bool, making: &Making) -> Place {
     match name {
         Ok(name) => Place::Tcp {
             host,
-            tls: Some((TlsConnector::from(Arc::clone(&making.tls)), name)),
+            tls: Some((Arc::clone(&making.tls), name)),
         },
         Err(_) => Place::Nameless,
     }

@@ -63,5 +63,6 @@ mod topologies;
 mod unread;
 mod upstream_faults;
 mod upstream_protocols;
+mod upstream_tls;
 mod websocket;
 mod wpt;
