@@ -68,7 +68,7 @@ impl Default for Clocks {
             head: Duration::from_secs(10),
             body_progress: Duration::from_secs(30),
             // A call that stands by for events; HTTP/2 asks every 20 seconds whether its client lives.
-            stream_idle: Duration::from_secs(3_600),
+            stream_idle: Duration::from_hours(1),
             keep_alive: Duration::from_secs(75),
         }
     }

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod admin;
 mod answer_headers;
 mod answers;
 mod balance;
