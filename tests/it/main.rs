@@ -57,6 +57,7 @@ mod sign_in;
 mod standing;
 mod store;
 mod streaming;
+mod supervisor;
 mod support;
 mod time;
 mod tls;
