@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) public_url: Option<String>,
-    pub(super) listen: Option<String>,
+    pub(super) listen: Option<RawTexts>,
     pub(super) admin_listen: Option<String>,
     pub(super) workers: Option<String>,
     pub(super) listen_mode: Option<String>,

@@ -35,7 +35,7 @@ pub(super) const SECRET: &[Key] = &[text("file"), text("env")];
 
 const TOP: &[Key] = &[
     text("public_url"),
-    text("listen"),
+    key("listen", Shape::Texts),
     text("admin_listen"),
     text("workers"),
     text("listen_mode"),

@@ -32,6 +32,9 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Public listeners, at most: as many descriptors pass to a successor at once.
+pub const MAX_LISTENERS: usize = 16;
+
 /// What is spoken on the public listener beside HTTP/1.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Protocols {

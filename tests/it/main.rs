@@ -51,6 +51,7 @@ mod return_path;
 mod revocation;
 mod rotation;
 mod session;
+mod several;
 mod shared_faults;
 mod shares;
 mod sign_in;

@@ -50,6 +50,35 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ("listen: 0.0.0.0:9901", "SG-6004 admin_listen: must not be"),
     ("listen: unix:/run/sidegate.sock\nlisten_mode: '0600'", ""),
     (
+        "listen: [127.0.0.1:8080, '[::1]:8080', unix:/s]\nlisten_mode: '0600'",
+        "",
+    ),
+    ("listen: [127.0.0.1:0, 127.0.0.1:0]", ""),
+    (
+        "listen: []",
+        "SG-6004 listen: must be an address, or a list",
+    ),
+    (
+        "listen: [127.0.0.1:8080, nowhere]",
+        "SG-6004 listen[1]: must be an IP address",
+    ),
+    (
+        "listen: [127.0.0.1:8080, 0.0.0.0:8080]",
+        "SG-6004 listen[1]: must not be where another",
+    ),
+    (
+        "listen: [unix:/s, unix:/s]",
+        "SG-6004 listen[1]: must not be where another",
+    ),
+    (
+        "listen: [127.0.0.1:8080, 127.0.0.1:9901]",
+        "SG-6004 admin_listen: must not be",
+    ),
+    (
+        "listen: [127.0.0.1:8080]\nlisten_mode: '0600'",
+        "SG-6004 listen_mode: is for a listen",
+    ),
+    (
         "listen: 'unix:'",
         "SG-6004 listen: must be unix: and a path",
     ),
