@@ -22,6 +22,7 @@ mod doctor;
 mod drain;
 mod endpoints;
 mod fence;
+mod flood_table;
 mod forgery;
 mod forwarding;
 mod fragment;
