@@ -1,9 +1,12 @@
 //! The admin listener: probes, metrics and version. Nothing on it needs, shows or changes a session.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -20,6 +23,8 @@ use hyper_util::rt::TokioTimer;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::http::reply;
 use crate::net::listener::Acceptor;
@@ -80,7 +85,11 @@ impl Admin {
         };
         let this = Arc::new(self);
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).max_buf_size(16 * 1024);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(HEAD_SIZE)
+            .max_headers(FIELDS);
+        let mut guests = Guests::default();
         loop {
             let (stream, _) = acceptor.accept().await;
             let this = Arc::clone(&this);
@@ -89,11 +98,19 @@ impl Admin {
                 async move { Ok::<_, Infallible>(answer) }
             });
             let connection = http.serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
+            let guest = tokio::spawn(async move {
+                let mut connection = pin!(connection);
+                let outcome = if let Ok(outcome) = timeout(STAY, connection.as_mut()).await {
+                    outcome
+                } else {
+                    connection.as_mut().graceful_shutdown();
+                    timeout(HEAD, connection).await.unwrap_or(Ok(()))
+                };
+                if let Err(error) = outcome {
                     tracing::debug!(%error, "Admin connection ended.");
                 }
             });
+            guests.seat(guest.abort_handle());
         }
     }
 
@@ -125,6 +142,38 @@ impl Admin {
         }
     }
 }
+
+/// The connections that are open. A new one is never turned away, since it may be a probe on which the
+/// life of this process depends: the one that has been here longest goes in its place.
+#[derive(Default)]
+struct Guests(VecDeque<AbortHandle>);
+
+impl Guests {
+    fn seat(&mut self, guest: AbortHandle) {
+        if self.0.len() >= SEATS {
+            self.0.retain(|guest| !guest.is_finished());
+        }
+        if self.0.len() >= SEATS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back(guest);
+    }
+}
+
+/// Connections at once.
+const SEATS: usize = 64;
+
+/// Bytes and fields of a head.
+const HEAD_SIZE: usize = 16 * 1024;
+const FIELDS: usize = 64;
+
+/// How long a head may take, and the time before it.
+const HEAD: Duration = Duration::from_secs(20);
+
+/// How long a connection may stay, whatever it does.
+const STAY: Duration = Duration::from_mins(5);
 
 fn status(obstacles: &[&str]) -> Response<Full<Bytes>> {
     if obstacles.is_empty() {

@@ -24,6 +24,7 @@ use crate::crypto::Entropy;
 use crate::crypto::OsEntropy;
 use crate::net::census::Census;
 use crate::net::settings::Listen;
+use crate::net::socket::Bound;
 use crate::net::tls::ServerTls;
 use crate::net::tls::TlsError;
 use crate::oauth::Provider;
@@ -61,8 +62,8 @@ impl Default for Ports {
 
 /// A running gateway. Dropped, it ends without waiting for requests in hand.
 pub struct App {
-    public: SocketAddr,
-    listens: String,
+    /// Where the public listeners are, and as what they were configured.
+    public: Vec<(SocketAddr, String)>,
     sockets: Sockets,
     probes: AbortHandle,
     admin: SocketAddr,
@@ -101,9 +102,8 @@ impl App {
             .build()?;
         let tasks = TaskTracker::new();
         let (phase, phases) = watch::channel(Phase::Serving);
-        let (public_address, admin_address) = (public.address()?, admin.local_addr()?);
+        let (public_address, admin_address) = (places(&public)?, admin.local_addr()?);
         let (clocks, log) = (config.clocks, config.log);
-        let listens = config.listen.to_string();
         let door = worker::Door {
             protocols: config.protocols,
             limits: config.limits,
@@ -118,8 +118,14 @@ impl App {
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
-        let (gateway, rereader, readiness, registry, store) =
-            build::gateway(config, ports, control.handle(), &tasks, identity)?;
+        let (gateway, rereader, readiness, registry, store) = build::gateway(
+            config,
+            ports,
+            control.handle(),
+            &tasks,
+            identity,
+            &upstreams,
+        )?;
         let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
         let provider = Arc::clone(&gateway.provider);
         rereader.reread();
@@ -127,7 +133,10 @@ impl App {
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
             let worker = worker::Settings {
-                listener: public.try_clone()?,
+                listeners: public
+                    .iter()
+                    .map(Bound::try_clone)
+                    .collect::<Result<_, _>>()?,
                 gateway: Arc::clone(&gateway),
                 tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
                 door: door.clone(),
@@ -144,7 +153,6 @@ impl App {
         let probes = control.spawn(Admin::new(Arc::clone(&readiness), registry).serve(admin));
         Ok(Self {
             public: public_address,
-            listens,
             sockets: inherited,
             probes: probes.abort_handle(),
             admin: admin_address,
@@ -159,18 +167,16 @@ impl App {
         })
     }
 
-    /// The public listener's address.
+    /// The first public listener's address.
     pub fn public_address(&self) -> SocketAddr {
-        self.public
+        let first = self.public.first();
+        first.map_or_else(|| SocketAddr::from(([0; 4], 0)), |(address, _)| *address)
     }
 
-    /// Where the public listener is, as configured or, if the system chose a port, with that.
+    /// Where the public listeners are.
     pub fn listens(&self) -> String {
-        if self.listens.starts_with("unix:") {
-            self.listens.clone()
-        } else {
-            self.public.to_string()
-        }
+        let names: Vec<&str> = self.public.iter().map(|(_, name)| name.as_str()).collect();
+        names.join(", ")
     }
 
     /// The admin listener's address.
@@ -296,6 +302,12 @@ pub enum StartError {
     /// The system refused a thread or a socket.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
+}
+
+/// Where `sockets` are, with the ports that the system chose.
+fn places(sockets: &[Bound]) -> io::Result<Vec<(SocketAddr, String)>> {
+    let place = |socket: &Bound| Ok((socket.address()?, socket.to_string()));
+    sockets.iter().map(place).collect()
 }
 
 /// The cores that this process may use, by affinity and control group.

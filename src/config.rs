@@ -67,8 +67,8 @@ use source::Layer;
 pub struct Config {
     /// What browsers type: `https`, or `http` on loopback.
     pub public_url: Origin,
-    /// The public listener.
-    pub listen: Listen,
+    /// The public listeners, at least one.
+    pub listen: Vec<Listen>,
     /// The admin listener.
     pub admin_listen: SocketAddr,
     /// How many cores serve; `None` is all that this process may use.

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod handover;
+pub mod supervisor;
 
 use std::io;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::app::App;
 use crate::net::settings::Drain;
 use crate::telemetry::sink;
 use handover::Successor;
+use supervisor::Supervisor;
 
 /// Listens for signals from its making on, so that none is missed while the app starts.
 pub struct Lifecycle {
@@ -45,10 +47,12 @@ impl Lifecycle {
 
     /// Waits for SIGTERM or SIGINT, then lets the app finish what it has in hand. SIGUSR2 starts the
     /// program anew with the same sockets; once that serves, this one ends in the same way.
-    pub fn run(mut self, app: App, drain: Drain) {
-        let end = self
-            .runtime
-            .block_on(self.signals.end(&app, drain, &self.successor));
+    pub fn run(mut self, app: App, drain: Drain, supervisor: &Supervisor) {
+        let next = Next {
+            successor: &self.successor,
+            supervisor,
+        };
+        let end = self.runtime.block_on(self.signals.end(&app, drain, &next));
         match end {
             End::Stopped => app.stop(drain.deadline),
             End::HandedOver => app.hand_over(drain.deadline),
@@ -56,6 +60,12 @@ impl Lifecycle {
         tracing::info!(event = "stopped", pid = std::process::id(), "Stopped.");
         sink::standard_error().flush();
     }
+}
+
+/// Who goes on, and who is told.
+struct Next<'a> {
+    successor: &'a Successor,
+    supervisor: &'a Supervisor,
 }
 
 /// How it ends.
@@ -98,25 +108,35 @@ impl Signals {
         })
     }
 
-    async fn end(&mut self, app: &App, drain: Drain, successor: &Successor) -> End {
+    async fn end(&mut self, app: &App, drain: Drain, next: &Next<'_>) -> End {
+        let Next {
+            successor,
+            supervisor,
+        } = next;
         loop {
             let succeeded = tokio::select! {
                 name = stopped(&mut self.terminate, &mut self.interrupt) => {
+                    supervisor.stopping();
                     self.wait_out(app, drain.delay, name).await;
                     return End::Stopped;
                 }
-                _ = self.succeed.recv() => successor.start(app.sockets()),
+                _ = self.succeed.recv() => {
+                    supervisor.reloading();
+                    successor.start(app.sockets())
+                }
             };
             let mut successor = match succeeded {
                 Ok(successor) => successor,
                 Err(error) => {
                     tracing::error!(event = "handover.failed", %error, "No successor could be started; going on.");
+                    supervisor.ready();
                     continue;
                 }
             };
             let ready = tokio::select! {
                 ready = successor.ready() => ready,
                 name = stopped(&mut self.terminate, &mut self.interrupt) => {
+                    supervisor.stopping();
                     successor.end().await;
                     self.wait_out(app, drain.delay, name).await;
                     return End::Stopped;
@@ -135,6 +155,7 @@ impl Signals {
                 Err(error) => {
                     tracing::error!(event = "handover.failed", %error, "The successor does not serve; going on.");
                     successor.end().await;
+                    supervisor.ready();
                 }
             }
         }

@@ -36,4 +36,5 @@ pub use names::SystemResolver;
 pub use settings::Timeouts;
 pub use settings::Upstream;
 pub use shared::Upstreams;
+pub use tls::ClientTls;
 pub use tls::UpstreamTlsError;

@@ -16,6 +16,7 @@ use super::reread::Group;
 use super::reread::KeyFiles;
 use super::reread::Rereader;
 use super::reread::RevocationFile;
+use super::reread::UpstreamTlsFiles;
 use crate::admin::Readiness;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
@@ -43,6 +44,7 @@ use crate::session::Revocations;
 use crate::session::shared::Shared;
 use crate::telemetry::metrics::Events;
 use crate::time::Clock;
+use crate::upstream::ClientTls;
 use crate::upstream::Upstreams;
 use crate::upstream::settings::number;
 
@@ -66,6 +68,7 @@ pub(super) fn gateway(
     control: &Handle,
     tasks: &TaskTracker,
     identity: Option<Arc<Identity>>,
+    upstreams: &Upstreams,
 ) -> Result<Built, StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
@@ -122,6 +125,7 @@ pub(super) fn gateway(
         client_secrets: config.client_secret_sources,
         not_before: config.not_before,
         certificate: config.tls.zip(identity),
+        upstreams: upstreams.tls_of_files(),
     };
     let rereader = watched.rereader(&store, &provider, &revocations, &ports.clock);
     let router = Router::new(config.routes);
@@ -167,6 +171,7 @@ struct Watched {
     client_secrets: Vec<SecretSource>,
     not_before: Option<(NotBeforeFile, NotBefore)>,
     certificate: Option<(Tls, Arc<Identity>)>,
+    upstreams: Vec<Arc<ClientTls>>,
 }
 
 impl Watched {
@@ -199,6 +204,9 @@ impl Watched {
                 key,
                 identity,
             }));
+        }
+        for tls in self.upstreams {
+            groups.push(Box::new(UpstreamTlsFiles::new(tls)));
         }
         if let Some((file, list)) = self.not_before {
             revocations.replace(list, clock.now());

@@ -3,6 +3,7 @@
 //! a timer, since notice of changes does not come everywhere.
 
 mod groups;
+mod upstream_tls;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub(super) use groups::CertificateFiles;
 pub(super) use groups::ClientSecretFiles;
 pub(super) use groups::KeyFiles;
 pub(super) use groups::RevocationFile;
+pub(super) use upstream_tls::UpstreamTlsFiles;
 
 use crate::session::Revocations;
 use crate::time::Clock;

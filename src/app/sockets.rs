@@ -12,27 +12,32 @@ use crate::net::socket::Bound;
 /// Listening sockets; what is missing is bound.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    /// The public one.
-    pub public: Option<Bound>,
+    /// The public ones.
+    pub public: Vec<Bound>,
     /// The one with the probes.
     pub admin: Option<std::net::TcpListener>,
+    /// Whether the public ones stand in place of those of the configuration, as a supervisor's do.
+    pub supervised: bool,
 }
 
 impl Sockets {
     /// The same sockets once more.
-    pub(super) fn of(public: &Bound, admin: &std::net::TcpListener) -> io::Result<Self> {
+    pub(super) fn of(public: &[Bound], admin: &std::net::TcpListener) -> io::Result<Self> {
         Ok(Self {
-            public: Some(public.try_clone()?),
+            public: public
+                .iter()
+                .map(Bound::try_clone)
+                .collect::<Result<_, _>>()?,
             admin: Some(admin.try_clone()?),
+            supervised: false,
         })
     }
 
-    /// Those that are where the configuration says; an old one elsewhere is let go.
+    /// Without an admin socket that is not where the configuration says.
     #[must_use]
     pub fn matching(self, config: &Config) -> Self {
         let admin = Listen::Tcp(config.admin_listen);
         Self {
-            public: self.public.filter(|socket| socket.is_at(&config.listen)),
             admin: self.admin.and_then(|socket| {
                 let socket = Bound::Tcp(socket);
                 let matches = socket.is_at(&admin);
@@ -41,19 +46,29 @@ impl Sockets {
                     _ => None,
                 }
             }),
+            ..self
         }
     }
 
-    /// Both, bound where they are not there.
+    /// All of them, bound where they are not there; an old one elsewhere is let go.
     pub(super) fn complete(
         self,
-        public: &Listen,
+        public: &[Listen],
         admin: SocketAddr,
-    ) -> Result<(Bound, std::net::TcpListener), StartError> {
+    ) -> Result<(Vec<Bound>, std::net::TcpListener), StartError> {
         let failed = |listen: Listen| |error| StartError::Bind { listen, error };
-        let public = match self.public {
-            Some(given) => given,
-            None => listener::bind(public).map_err(failed(public.clone()))?,
+        let mut given = self.public;
+        let public = if self.supervised && !given.is_empty() {
+            given
+        } else {
+            let mut take = |listen: &Listen| {
+                let found = given.iter().position(|socket| socket.is_at(listen));
+                match found {
+                    Some(index) => Ok(given.swap_remove(index)),
+                    None => listener::bind(listen).map_err(failed(listen.clone())),
+                }
+            };
+            public.iter().map(&mut take).collect::<Result<_, _>>()?
         };
         let admin = match self.admin {
             Some(given) => given,

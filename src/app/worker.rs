@@ -24,13 +24,12 @@ use crate::net::Server;
 use crate::net::WriteFailure;
 use crate::net::census::Census;
 use crate::net::guard::TICK;
-use crate::net::listener::Acceptor;
+use crate::net::listener::Acceptors;
 use crate::net::settings::Clocks;
 use crate::net::settings::Limits;
 use crate::net::settings::Protocols;
 use crate::net::settings::TrustedProxies;
 use crate::net::socket::Bound;
-use crate::net::socket::Listener;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Client;
@@ -38,7 +37,7 @@ use crate::upstream::Upstreams;
 
 /// What a worker needs to begin.
 pub(super) struct Settings {
-    pub(super) listener: Bound,
+    pub(super) listeners: Vec<Bound>,
     pub(super) gateway: Arc<Gateway>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) upstreams: Arc<Upstreams>,
@@ -70,7 +69,7 @@ pub(super) fn run(settings: Settings) {
 
 async fn work(settings: Settings) {
     let Settings {
-        listener,
+        listeners,
         gateway,
         tls: server_tls,
         upstreams,
@@ -79,8 +78,8 @@ async fn work(settings: Settings) {
         log,
         mut phases,
     } = settings;
-    let mut acceptor = match Listener::new(listener) {
-        Ok(listener) => Acceptor::new(listener),
+    let mut acceptors = match Acceptors::new(listeners) {
+        Ok(acceptors) => acceptors,
         Err(error) => return tracing::error!(%error, "A worker cannot listen."),
     };
     let mut revoked = gateway.revocations.subscribe();
@@ -110,7 +109,7 @@ async fn work(settings: Settings) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (deadline, handed_over) = loop {
         tokio::select! {
-            (socket, peer) = acceptor.accept() => server.serve(socket, peer),
+            (socket, peer) = acceptors.accept() => server.serve(socket, peer),
             _ = ticks.tick() => {
                 registry.sweep(clocks);
                 worker.tick();
@@ -123,10 +122,10 @@ async fn work(settings: Settings) {
         }
     };
     if handed_over {
-        drop(acceptor);
+        drop(acceptors);
     } else {
         // Their handshake is done: the clients believe to be connected.
-        for (socket, peer) in acceptor.close() {
+        for (socket, peer) in acceptors.close() {
             server.serve(socket, peer);
         }
     }

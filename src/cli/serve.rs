@@ -16,6 +16,8 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::activation;
 use crate::lifecycle::handover;
 use crate::lifecycle::handover::Predecessor;
+use crate::lifecycle::supervisor;
+use crate::lifecycle::supervisor::Supervisor;
 use crate::telemetry::log;
 use crate::time::Clock as _;
 use crate::time::SystemClock;
@@ -26,6 +28,9 @@ pub(super) struct Passed {
     /// The names of the sockets that a supervisor passes
     #[arg(long, env = "LISTEN_FDNAMES", hide = true)]
     socket_names: Option<String>,
+    /// Where a supervisor listens
+    #[arg(long, env = supervisor::VARIABLE, hide = true)]
+    notify_socket: Option<String>,
     /// Standard input is the process before this one
     #[arg(long, env = handover::VARIABLE, hide = true)]
     take_over: bool,
@@ -74,10 +79,13 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         admin = %app.admin_address(),
         "Serving."
     );
+    let supervisor = Supervisor::behind(passed.notify_socket.as_deref());
+    // Before the process before this one ends: for the supervisor it is the main one until then.
+    supervisor.ready();
     if let Some(predecessor) = predecessor {
         predecessor.tell_ready();
     }
-    lifecycle.run(app, drain);
+    lifecycle.run(app, drain, &supervisor);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) public_url: Option<String>,
-    pub(super) listen: Option<String>,
+    pub(super) listen: Option<RawTexts>,
     pub(super) admin_listen: Option<String>,
     pub(super) workers: Option<String>,
     pub(super) listen_mode: Option<String>,
@@ -165,6 +165,7 @@ pub(super) struct RawTimeouts {
     pub(super) first_byte: Option<String>,
     pub(super) head: Option<String>,
     pub(super) body_progress: Option<String>,
+    pub(super) stream_idle: Option<String>,
     pub(super) keep_alive: Option<String>,
     pub(super) drain: Option<String>,
     pub(super) drain_delay: Option<String>,

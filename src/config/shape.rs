@@ -35,7 +35,7 @@ pub(super) const SECRET: &[Key] = &[text("file"), text("env")];
 
 const TOP: &[Key] = &[
     text("public_url"),
-    text("listen"),
+    key("listen", Shape::Texts),
     text("admin_listen"),
     text("workers"),
     text("listen_mode"),
@@ -135,6 +135,7 @@ const TIMEOUTS: &[Key] = &[
     text("first_byte"),
     text("head"),
     text("body_progress"),
+    text("stream_idle"),
     text("keep_alive"),
     text("drain"),
     text("drain_delay"),

@@ -102,7 +102,7 @@ mod tests {
                 panic!("the configuration is a section");
             };
             let raw = merge(vec![Layer(table)]).unwrap_or_else(|path| panic!("{path}"));
-            assert_eq!(raw.listen.as_deref(), Some("x"));
+            assert_eq!(raw.workers.as_deref(), Some("x"));
             assert_eq!(raw.session.lifetime.as_deref(), Some("x"));
             assert_eq!(raw.routes.map(|routes| routes.len()), Some(2));
         }

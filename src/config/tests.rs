@@ -90,7 +90,7 @@ fn the_least_that_loads_has_our_defaults() {
         config, warnings, ..
     } = loaded(LEAST);
     assert_eq!(warnings, []);
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listen[0].to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9901");
     assert_eq!(config.workers, None);
     assert_eq!(config.tls, None);

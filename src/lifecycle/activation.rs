@@ -8,18 +8,22 @@ use listenfd::ListenFd;
 use crate::app::sockets::Sockets;
 use crate::net::socket::Bound;
 
-/// The sockets that were passed. By name: `public`, `admin`; otherwise in that order. To be called
+/// The sockets that were passed. By name: `public`, of which there may be several, and
+/// `admin`; otherwise one of each in that order. To be called
 /// once, before there are threads.
 pub fn inherited(names: Option<&str>) -> io::Result<Sockets> {
     let mut passed = ListenFd::from_env();
-    let mut sockets = Sockets::default();
+    let mut sockets = Sockets {
+        supervised: true,
+        ..Sockets::default()
+    };
     let names: Vec<&str> = names.map_or_else(Vec::new, |names| names.split(':').collect());
     for index in 0..passed.len() {
         match (names.get(index).copied(), index) {
-            (Some("public"), _) => sockets.public = Some(public(&mut passed, index)?),
+            (Some("public"), _) => sockets.public.push(public(&mut passed, index)?),
             (Some("admin"), _) | (_, 1) => sockets.admin = passed.take_tcp_listener(index)?,
             // systemd calls a socket by its unit where nothing else is said.
-            (_, 0) => sockets.public = Some(public(&mut passed, index)?),
+            (_, 0) => sockets.public.push(public(&mut passed, index)?),
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,

@@ -9,6 +9,7 @@ use std::io::IoSliceMut;
 use std::io::Write as _;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
+use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use crate::app::sockets::Sockets;
+use crate::net::settings::MAX_LISTENERS;
 use crate::net::socket::Bound;
 
 /// The variable that tells a program that its standard input is the socket pair.
@@ -131,11 +133,12 @@ impl Predecessor {
 }
 
 fn pass(pair: &UnixStream, sockets: &Sockets) -> io::Result<()> {
-    let (Some(public), Some(admin)) = (&sockets.public, &sockets.admin) else {
+    let Some(admin) = &sockets.admin else {
         return Err(io::ErrorKind::NotConnected.into());
     };
-    let fds = [public.as_fd(), admin.as_fd()];
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let public = sockets.public.iter().map(Bound::as_fd);
+    let fds: Vec<BorrowedFd<'_>> = public.chain([admin.as_fd()]).collect();
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::ErrorKind::OutOfMemory.into());
@@ -151,7 +154,7 @@ fn pass(pair: &UnixStream, sockets: &Sockets) -> io::Result<()> {
 
 fn receive(pair: &UnixStream) -> io::Result<Sockets> {
     let mut word = [0; SOCKETS.len()];
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
     let got = recvmsg(
         pair,
@@ -159,16 +162,19 @@ fn receive(pair: &UnixStream) -> io::Result<Sockets> {
         &mut control,
         RecvFlags::CMSG_CLOEXEC,
     )?;
-    let mut fds = control.drain().flat_map(|message| match message {
+    let fds = control.drain().flat_map(|message| match message {
         RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<OwnedFd>>(),
         _ => Vec::new(),
     });
-    let (public, admin, more) = (fds.next(), fds.next(), fds.next());
-    match (public, admin, more) {
-        (Some(public), Some(admin), None) if got.bytes == SOCKETS.len() && word == *SOCKETS => {
+    let mut fds: Vec<OwnedFd> = fds.collect();
+    let admin = fds.pop();
+    match admin {
+        Some(admin) if !fds.is_empty() && got.bytes == SOCKETS.len() && word == *SOCKETS => {
+            let public = fds.into_iter().map(Bound::try_from);
             Ok(Sockets {
-                public: Some(Bound::try_from(public)?),
+                public: public.collect::<Result<_, _>>()?,
                 admin: Some(admin.into()),
+                supervised: false,
             })
         }
         _ => Err(io::ErrorKind::InvalidData.into()),
@@ -177,6 +183,9 @@ fn receive(pair: &UnixStream) -> io::Result<Sockets> {
 
 /// Goes with the sockets.
 const SOCKETS: &[u8; 17] = b"sidegate sockets\n";
+
+/// The public ones, and behind them the admin listener's.
+const MAX_SOCKETS: usize = MAX_LISTENERS + 1;
 
 /// Says that they are served.
 const READY: &[u8; 15] = b"sidegate ready\n";
@@ -192,22 +201,25 @@ mod tests {
     fn sockets_pass_from_one_end_to_the_other() {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         let bind = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let (public, admin) = (bind(), bind());
-        let addresses = [&public, &admin].map(|socket| socket.local_addr().expect("bound"));
-        let sockets = Sockets {
-            public: Some(Bound::Tcp(public)),
-            admin: Some(admin),
-        };
-        pass(&ours, &sockets).expect("passed");
-        let Sockets {
-            public: Some(public),
-            admin: Some(admin),
-        } = receive(&theirs).expect("received")
-        else {
-            panic!("both");
-        };
-        assert_eq!(public.address().expect("bound"), addresses[0]);
-        assert_eq!(admin.local_addr().expect("bound"), addresses[1]);
+        for count in [1, 3, MAX_LISTENERS] {
+            let public: Vec<_> = (0..count).map(|_| Bound::Tcp(bind())).collect();
+            let addresses = |sockets: &[Bound]| -> Vec<_> {
+                let address = |socket: &Bound| socket.address().expect("bound");
+                sockets.iter().map(address).collect()
+            };
+            let (admin, places) = (bind(), addresses(&public));
+            let probes = admin.local_addr().expect("bound");
+            let sockets = Sockets {
+                public,
+                admin: Some(admin),
+                supervised: false,
+            };
+            pass(&ours, &sockets).expect("passed");
+            let received = receive(&theirs).expect("received");
+            assert_eq!(addresses(&received.public), places);
+            let admin = received.admin.expect("the last one");
+            assert_eq!(admin.local_addr().expect("bound"), probes);
+        }
     }
 
     #[test]

@@ -44,6 +44,13 @@ impl ClientBody {
     }
 }
 
+impl ClientBody {
+    /// What counts how long the client is silent, to be told of the answer.
+    pub fn stall(&self) -> Option<Rc<Stall>> {
+        self.stall.clone()
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = BodyError;

@@ -1,6 +1,7 @@
 //! One connection, from accept to its end: a PROXY protocol header and TLS if configured, then HTTP/1.1
 //! or HTTP/2 by ALPN, or by prior knowledge.
 
+mod lingering;
 mod serving;
 mod streams;
 

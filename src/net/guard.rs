@@ -85,8 +85,8 @@ impl Registry {
         self.stalls.borrow_mut().retain(|stall| {
             // The other holders are those it is about.
             let live = Rc::strong_count(stall) > 1;
-            if live && stall.sweep(now, clocks.body_progress) {
-                *met.entry(BODY_PROGRESS).or_default() += 1;
+            if live && let Some(limit) = stall.sweep(now, clocks) {
+                *met.entry(limit).or_default() += 1;
             }
             live
         });
@@ -167,6 +167,9 @@ impl Drop for Entry {
 
 /// The limit that a body or an answer without progress meets.
 const BODY_PROGRESS: &str = "timeouts.body_progress";
+
+/// The limit of an exchange in which nothing passes either way.
+const STREAM_IDLE: &str = "timeouts.stream_idle";
 
 #[cfg(test)]
 mod tests;

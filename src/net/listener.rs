@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use socket2::Domain;
 use socket2::Protocol;
 use socket2::SockAddr;
@@ -127,6 +128,37 @@ impl Acceptor {
             }
         }
         waiting
+    }
+}
+
+/// Accepts from several listeners.
+#[derive(Debug)]
+pub struct Acceptors(Vec<Acceptor>);
+
+impl Acceptors {
+    /// Accepts from each of `bound`.
+    pub fn new(bound: impl IntoIterator<Item = Bound>) -> io::Result<Self> {
+        let acceptor = |bound| Listener::new(bound).map(Acceptor::new);
+        let all = bound.into_iter().map(acceptor);
+        all.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The next connection of any. Dropped before it is ready, nothing is lost.
+    pub async fn accept(&mut self) -> (Socket, SocketAddr) {
+        match self.0.as_mut_slice() {
+            [one] => one.accept().await,
+            many => {
+                // The first to be asked is another one each time, so that none starves.
+                many.rotate_left(usize::from(!many.is_empty()));
+                let all = many.iter_mut().map(|one| Box::pin(one.accept()));
+                select_all(all).await.0
+            }
+        }
+    }
+
+    /// Lets go of the listeners, and takes what waits there.
+    pub fn close(self) -> Vec<(Socket, SocketAddr)> {
+        self.0.into_iter().flat_map(Acceptor::close).collect()
     }
 }
 

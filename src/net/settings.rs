@@ -32,6 +32,9 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Public listeners, at most: as many descriptors pass to a successor at once.
+pub const MAX_LISTENERS: usize = 16;
+
 /// What is spoken on the public listener beside HTTP/1.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Protocols {
@@ -54,6 +57,8 @@ pub struct Clocks {
     /// Without any progress: of the client's body that we wait for, or of the answer that the client
     /// does not read.
     pub body_progress: Duration,
+    /// Without a byte either way, once the answer has begun while the client's body has not ended.
+    pub stream_idle: Duration,
     /// Between requests.
     pub keep_alive: Duration,
 }
@@ -65,6 +70,8 @@ impl Default for Clocks {
             first_byte: Duration::from_secs(30),
             head: Duration::from_secs(10),
             body_progress: Duration::from_secs(30),
+            // A call that stands by for events; HTTP/2 asks every 20 seconds whether its client lives.
+            stream_idle: Duration::from_hours(1),
             keep_alive: Duration::from_secs(75),
         }
     }

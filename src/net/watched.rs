@@ -71,6 +71,11 @@ impl<S> Watched<S> {
         self.stream
     }
 
+    /// Whether the client may still be sending a message.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.instead.is_some() || !self.framing.is_between()
+    }
+
     /// Tells the guard whether anything of a message is under way here.
     fn settle(&self) {
         self.watch

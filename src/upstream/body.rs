@@ -24,6 +24,7 @@ use crate::http::headers;
 use crate::http::headers::RequestRules;
 use crate::net;
 use crate::net::ClientBody;
+use crate::net::guard::Stall;
 
 /// What is sent to an upstream.
 #[derive(Debug, Default)]
@@ -78,6 +79,8 @@ pub struct Transit {
     kept: RefCell<Option<VecDeque<Bytes>>>,
     kept_bytes: Cell<usize>,
     trailers: bool,
+    /// Counts how long the client is silent.
+    stall: Option<Rc<Stall>>,
     /// Who sends it, to be told when nobody wants it any more.
     sender: RefCell<Option<Waker>>,
 }
@@ -93,6 +96,7 @@ enum TransitState {
 impl Transit {
     fn new(body: ClientBody, Carry { keep, trailers }: Carry) -> Self {
         Self {
+            stall: body.stall(),
             body: RefCell::new(Some(body)),
             frames: Cell::new(0),
             state: Cell::new(TransitState::Moving),
@@ -120,6 +124,7 @@ impl Transit {
         match self.state.get() {
             TransitState::Moving if self.frames.get() == 0 => {
                 let body = self.body.borrow_mut().take()?;
+                self.answered(false);
                 let carry = Carry {
                     keep: false,
                     trailers: self.trailers,
@@ -128,6 +133,20 @@ impl Transit {
             }
             TransitState::Ended => self.kept.borrow().clone().map(RequestBody::Kept),
             TransitState::Moving | TransitState::Broken | TransitState::Abandoned => None,
+        }
+    }
+
+    /// The answer has begun, or another one is waited for.
+    fn answered(&self, answered: bool) {
+        if let Some(stall) = &self.stall {
+            stall.answered(answered);
+        }
+    }
+
+    /// A part of the answer passed.
+    fn answer_moved(&self) {
+        if let Some(stall) = &self.stall {
+            stall.moved();
         }
     }
 
@@ -330,6 +349,9 @@ impl ResponseBody {
             trailers: lease.passes_trailers(),
             lease: Some((lease, sent)),
         };
+        if let Some((_, Sent::AsFarAs(transit))) = &this.lease {
+            transit.answered(true);
+        }
         if this.body.is_end_stream() {
             this.settle();
         }
@@ -366,6 +388,9 @@ impl Body for ResponseBody {
             match &frame {
                 Some(Ok(frame)) if frame.is_trailers() && !this.trailers => {}
                 Some(Ok(_)) => {
+                    if let Some((_, Sent::AsFarAs(transit))) = &this.lease {
+                        transit.answer_moved();
+                    }
                     if this.body.is_end_stream() {
                         this.settle();
                     }

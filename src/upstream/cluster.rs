@@ -246,12 +246,13 @@ mod tests {
     use crate::upstream::settings::Address;
     use crate::upstream::settings::PoolLimits;
     use crate::upstream::settings::Protocol;
+    use crate::upstream::tls::ClientTls;
 
     fn cluster(count: u16, checked: bool) -> Cluster {
         let making = Making {
             resolver: Arc::new(SystemResolver),
             resolve_every: Duration::from_secs(30),
-            tls: tls::client_config(),
+            tls: Arc::new(ClientTls::plain(&tls::client_config())),
         };
         let interval = checked.then_some(Duration::from_secs(10));
         Cluster::new((1..=count).map(|port| {

@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
-use tokio_rustls::TlsConnector;
 
 use super::error::UpstreamError;
 use super::names::Name;
@@ -24,6 +22,7 @@ use super::settings::Address;
 use super::settings::Protocol;
 use super::stream::Stream;
 use super::stream::Wire;
+use super::tls::ClientTls;
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -47,7 +46,7 @@ enum Place {
     Unix(Arc<PathBuf>),
     Tcp {
         host: Host,
-        tls: Option<(TlsConnector, ServerName<'static>)>,
+        tls: Option<(Arc<ClientTls>, ServerName<'static>)>,
     },
     /// A name that cannot be in a certificate.
     Nameless,
@@ -69,7 +68,7 @@ enum Host {
 pub(super) struct Making {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) resolve_every: Duration,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) tls: Arc<ClientTls>,
 }
 
 impl Endpoint {
@@ -141,7 +140,7 @@ impl Endpoint {
         let Some((tls, name)) = tls else {
             return Ok(Wire::Plain(tcp).into());
         };
-        let stream = tls.connect(name.clone(), tcp).await;
+        let stream = tls.connector().connect(name.clone(), tcp).await;
         let stream = stream.map_err(UpstreamError::Connect)?;
         Ok(Wire::Tls(Box::new(stream)).into())
     }
@@ -220,7 +219,7 @@ fn place(origin: &Origin, public_only: bool, making: &Making) -> Place {
     match name {
         Ok(name) => Place::Tcp {
             host,
-            tls: Some((TlsConnector::from(Arc::clone(&making.tls)), name)),
+            tls: Some((Arc::clone(&making.tls), name)),
         },
         Err(_) => Place::Nameless,
     }
@@ -233,6 +232,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 mod tests {
     use std::net::Ipv4Addr;
 
+    use socket2::Domain;
+    use socket2::Socket;
+    use socket2::Type;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -254,5 +256,53 @@ mod tests {
         assert_eq!(stream.peer_addr().expect("connected"), good);
         assert!(race([dead, dead].into_iter()).await.is_err());
         assert!(race(std::iter::empty()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_hangs_costs_one_stagger() {
+        let (hanging, _held) = hanging();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let good = listener.local_addr().expect("bound");
+        let begun = tokio::time::Instant::now();
+        let stream = race([hanging, hanging, good].into_iter())
+            .await
+            .expect("connects");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert_eq!(begun.elapsed().as_millis(), 2 * STAGGER.as_millis());
+        // A failure is no reason to wait for the next turn, nor to forget an attempt under way.
+        let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let dead = closed.local_addr().expect("bound");
+        drop(closed);
+        let begun = tokio::time::Instant::now();
+        let stream = race([hanging, dead, good].into_iter())
+            .await
+            .expect("connects");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert_eq!(begun.elapsed().as_millis(), STAGGER.as_millis());
+        // All of them hang: whoever connects has a deadline.
+        let all = tokio::time::timeout(Duration::from_secs(5), race([hanging; 3].into_iter()));
+        assert!(all.await.is_err());
+    }
+
+    /// An address that answers nothing: its queue is full and nobody accepts.
+    fn hanging() -> (SocketAddr, Vec<Socket>) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).expect("a port");
+        listener.listen(0).expect("listens");
+        let address = listener.local_addr().expect("bound");
+        let mut held = vec![listener];
+        for _ in 0..8 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_nonblocking(true).expect("allowed");
+            // The first fills the queue, the others wait for room.
+            let _pending = socket.connect(&address);
+            held.push(socket);
+        }
+        (address.as_socket().expect("an address"), held)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use tokio::runtime::Handle;
 
 use super::check;
@@ -13,6 +12,7 @@ use super::settings::HealthCheck;
 use super::settings::PoolLimits;
 use super::settings::Timeouts;
 use super::settings::Upstream;
+use super::tls::ClientTls;
 use super::tls::UpstreamTlsError;
 use crate::crypto;
 use crate::http::Origin;
@@ -23,13 +23,14 @@ pub struct Upstreams {
     pub(super) limits: PoolLimits,
     pub(super) timeouts: Timeouts,
     resolver: Arc<dyn Resolve>,
-    tls: Arc<ClientConfig>,
+    tls: Arc<ClientTls>,
 }
 
 /// An upstream of a route.
 pub(super) struct Tool {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     health: Option<HealthCheck>,
+    tls: Arc<ClientTls>,
 }
 
 impl Upstreams {
@@ -42,10 +43,11 @@ impl Upstreams {
     ) -> Result<Self, UpstreamTlsError> {
         let default = crypto::tls::client_config();
         let tool = |upstream: &Upstream| {
+            let tls = Arc::new(ClientTls::of(upstream, &default)?);
             let making = Making {
                 resolver: Arc::clone(&resolver),
                 resolve_every: limits.resolve_every,
-                tls: upstream.client_config(&default)?,
+                tls: Arc::clone(&tls),
             };
             let interval = upstream.health.as_ref().map(|health| health.interval);
             let endpoint = |address| {
@@ -59,15 +61,23 @@ impl Upstreams {
             Ok::<_, UpstreamTlsError>(Tool {
                 endpoints: upstream.addresses.iter().map(endpoint).collect(),
                 health: upstream.health.clone(),
+                tls,
             })
         };
         Ok(Self {
             tools: list.iter().map(tool).collect::<Result<_, _>>()?,
             limits,
             timeouts,
-            tls: default,
+            tls: Arc::new(ClientTls::plain(&default)),
             resolver,
         })
+    }
+
+    /// The TLS that follows from files.
+    pub fn tls_of_files(&self) -> Vec<Arc<ClientTls>> {
+        let all = self.tools.iter().map(|tool| &tool.tls);
+        let of_files = all.filter(|tls| !tls.files().is_empty());
+        of_files.cloned().collect()
     }
 
     /// Asks the upstreams whether they work, where that is configured, for as long as `control` runs.

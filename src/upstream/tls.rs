@@ -2,14 +2,17 @@
 
 use std::io;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem;
 use rustls_pki_types::pem::PemObject as _;
+use tokio_rustls::TlsConnector;
 
 use super::settings::Protocol;
 use super::settings::TlsFiles;
@@ -23,6 +26,63 @@ impl Upstream {
         default: &Arc<ClientConfig>,
     ) -> Result<Arc<ClientConfig>, UpstreamTlsError> {
         config(&self.tls, self.protocol, default)
+    }
+}
+
+/// How TLS is spoken to the addresses of an upstream. Each new connection asks; those that are open stay.
+#[derive(Debug)]
+pub struct ClientTls {
+    current: ArcSwap<ClientConfig>,
+    files: TlsFiles,
+    protocol: Protocol,
+    default: Arc<ClientConfig>,
+}
+
+impl ClientTls {
+    /// By the upstream's files, or `default` where it has none.
+    pub(super) fn of(
+        upstream: &Upstream,
+        default: &Arc<ClientConfig>,
+    ) -> Result<Self, UpstreamTlsError> {
+        Ok(Self {
+            current: ArcSwap::new(upstream.client_config(default)?),
+            files: upstream.tls.clone(),
+            protocol: upstream.protocol,
+            default: Arc::clone(default),
+        })
+    }
+
+    /// By no files.
+    pub(super) fn plain(default: &Arc<ClientConfig>) -> Self {
+        Self {
+            current: ArcSwap::new(Arc::clone(default)),
+            files: TlsFiles::default(),
+            protocol: Protocol::Http1,
+            default: Arc::clone(default),
+        }
+    }
+
+    /// For one handshake.
+    pub(super) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(self.current.load_full())
+    }
+
+    /// The files that it follows from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let identity = self.files.identity.iter();
+        let identity = identity.flat_map(|(certificate, key)| [certificate, key]);
+        let files = self.files.authorities.iter().chain(identity);
+        files.cloned().collect()
+    }
+
+    /// What they say now.
+    pub fn read(&self) -> Result<Arc<ClientConfig>, UpstreamTlsError> {
+        config(&self.files, self.protocol, &self.default)
+    }
+
+    /// New connections are made with `config`. Sessions of earlier ones are not resumed.
+    pub fn replace(&self, config: Arc<ClientConfig>) {
+        self.current.store(config);
     }
 }
 

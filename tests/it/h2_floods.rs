@@ -16,8 +16,9 @@ use crate::support::serving::Serving;
 use crate::support::tell;
 
 /// One kind of flood.
-struct Flood {
-    name: &'static str,
+#[derive(Clone, Copy)]
+pub struct Flood {
+    pub name: &'static str,
     /// What comes first, after the preface.
     first: fn() -> Vec<u8>,
     /// What comes then, again and again, with a number that counts up.
@@ -26,7 +27,7 @@ struct Flood {
     reads: bool,
 }
 
-const FLOODS: [Flood; 13] = [
+pub const FLOODS: [Flood; 13] = [
     Flood {
         name: "rapid reset (CVE-2023-44487)",
         first: settings,
@@ -171,10 +172,7 @@ async fn no_flood_grows_the_process_or_keeps_others_waiting() {
 /// Floods for a while from four connections; answers the bytes sent, the most memory seen, and how long
 /// another client waited at most.
 async fn pour(gateway: &Serving, flood: &Flood) -> (usize, u64, Duration) {
-    let pouring = (0..4).map(|_| {
-        let (site, first, then, reads) = (gateway.public, flood.first, flood.then, flood.reads);
-        tokio::spawn(pour_one(site, first(), then, reads))
-    });
+    let pouring = (0..4).map(|_| tokio::spawn(pour_for(gateway.public, *flood, WHILE)));
     let pouring: Vec<_> = pouring.collect();
     let (mut most, mut slowest) = (0, Duration::ZERO);
     let end = Instant::now() + WHILE;
@@ -189,12 +187,11 @@ async fn pour(gateway: &Serving, flood: &Flood) -> (usize, u64, Duration) {
     (sent, most.max(gateway.running.memory()), slowest)
 }
 
-async fn pour_one(
-    site: SocketAddr,
-    first: Vec<u8>,
-    then: fn(u32) -> Vec<u8>,
-    reads: bool,
-) -> usize {
+/// Floods on one connection for `span`; answers the bytes sent.
+pub async fn pour_for(site: SocketAddr, flood: Flood, span: Duration) -> usize {
+    let Flood {
+        first, then, reads, ..
+    } = flood;
     let stream = TcpStream::connect(site).await.expect("connects");
     let (mut incoming, mut outgoing) = stream.into_split();
     let reader = tokio::spawn(async move {
@@ -206,7 +203,7 @@ async fn pour_one(
     let mut sent = 0;
     let flood = async {
         outgoing.write_all(PREFACE).await?;
-        outgoing.write_all(&first).await?;
+        outgoing.write_all(&first()).await?;
         for block in 0.. {
             let frames: Vec<u8> = (block * 20..block * 20 + 20).flat_map(then).collect();
             outgoing.write_all(&frames).await?;
@@ -218,7 +215,7 @@ async fn pour_one(
         // What was sent stays for as long as it may.
         std::future::pending::<std::io::Result<()>>().await
     };
-    let _over = timeout(WHILE, flood).await;
+    let _over = timeout(span, flood).await;
     reader.abort();
     sent
 }

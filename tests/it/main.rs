@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod admin;
 mod answer_headers;
 mod answers;
 mod balance;
@@ -21,9 +22,11 @@ mod doctor;
 mod drain;
 mod endpoints;
 mod fence;
+mod flood_table;
 mod forgery;
 mod forwarding;
 mod fragment;
+mod goaway;
 mod h2_floods;
 mod handover;
 mod headers;
@@ -49,16 +52,21 @@ mod return_path;
 mod revocation;
 mod rotation;
 mod session;
+mod several;
 mod shared_faults;
 mod shares;
 mod sign_in;
+mod standing;
 mod store;
 mod streaming;
+mod supervisor;
 mod support;
 mod time;
 mod tls;
 mod topologies;
+mod unread;
 mod upstream_faults;
 mod upstream_protocols;
+mod upstream_tls;
 mod websocket;
 mod wpt;

@@ -535,13 +535,13 @@ fn half_a_post(gate: &Gate) -> String {
 }
 
 /// A certificate authority in a folder: `ca.pem`, and `us.pem` with `us.key` for a client.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     roots: Arc<RootCertStore>,
 }
 
 impl Authority {
-    fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -562,7 +562,7 @@ impl Authority {
     }
 
     /// TLS for a server called `name`, which asks for a client's certificate if it is `strict`.
-    fn server(&self, name: &str, strict: bool, alpn: &[&str]) -> Arc<ServerConfig> {
+    pub fn server(&self, name: &str, strict: bool, alpn: &[&str]) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         let signed = params.signed_by(&key, &self.issuer).expect("a certificate");
@@ -586,7 +586,7 @@ impl Authority {
     }
 }
 
-async fn before(to: &str, options: &str, top: &str) -> Gate {
+pub async fn before(to: &str, options: &str, top: &str) -> Gate {
     Gate::with(Plan {
         top: top.to_owned(),
         routes: format!("\n  - {{ path: /, to: \"{to}\", access: public{options} }}\n"),

@@ -9,6 +9,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::Digest;
 use super::Group;
 use super::Reading;
 use crate::config::NotBeforeFile;
@@ -115,16 +116,11 @@ impl Group for CertificateFiles {
     }
 
     fn read(&self) -> Reading {
-        let mut digest = Sha256::new();
-        for file in [&self.certificate, &self.key] {
-            let bytes = Zeroizing::new(std::fs::read(file).unwrap_or_default());
-            digest.update(bytes.len().to_be_bytes());
-            digest.update(&*bytes);
-        }
+        let digest = digest(&[&self.certificate, &self.key]);
         let identity = Arc::clone(&self.identity);
         let outcome = tls::read(&self.certificate, &self.key);
         Reading {
-            digest: digest.finalize().into(),
+            digest,
             outcome: outcome
                 .map(|key| -> TakeOver {
                     Box::new(move || {
@@ -182,6 +178,17 @@ impl Group for RevocationFile {
             outcome: outcome.map_err(|problems| problems.to_string()),
         }
     }
+}
+
+/// Of all that is in `files`; what cannot be read counts as empty.
+pub(super) fn digest(files: &[&PathBuf]) -> Digest {
+    let mut digest = Sha256::new();
+    for file in files {
+        let bytes = Zeroizing::new(std::fs::read(file).unwrap_or_default());
+        digest.update(bytes.len().to_be_bytes());
+        digest.update(&*bytes);
+    }
+    digest.finalize().into()
 }
 
 fn files(sources: &[SecretSource]) -> Vec<PathBuf> {

@@ -90,6 +90,7 @@ impl Resolver<'_> {
                 &mut raw.body_progress,
                 default.body_progress,
             ),
+            stream_idle: read("stream_idle", &mut raw.stream_idle, default.stream_idle),
             keep_alive: read("keep_alive", &mut raw.keep_alive, default.keep_alive),
         };
         let default = Drain::default();

@@ -18,6 +18,7 @@ use crate::gateway::route::PathPrefix;
 use crate::http::Origin;
 use crate::http::Scheme;
 use crate::net::settings::Listen;
+use crate::net::settings::MAX_LISTENERS;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 
@@ -40,34 +41,65 @@ impl Resolver<'_> {
 
     pub(super) fn listeners(
         &mut self,
-        listen: Option<String>,
+        listen: Option<RawTexts>,
         listen_mode: Option<String>,
         admin_listen: Option<String>,
-    ) -> (Listen, SocketAddr) {
-        let public_path = KeyPath::root().child("listen");
+    ) -> (Vec<Listen>, SocketAddr) {
         let admin_path = KeyPath::root().child("admin_listen");
-        let base = self.base;
-        let public = self.optional(&public_path, listen, |text| values::listen(text, base));
+        let mut public = self.public_listeners(listen);
         let mode_path = KeyPath::root().child("listen_mode");
         let mode = self.optional(&mode_path, listen_mode, values::mode);
         let admin = self.optional(&admin_path, admin_listen, values::address);
-        let mut public = public.unwrap_or(Listen::Tcp(DEFAULT_LISTEN));
         let admin = admin.unwrap_or(DEFAULT_ADMIN_LISTEN);
-        let blamed = self.findings.blames(&public_path) || self.findings.blames(&admin_path);
-        if let Listen::Tcp(public) = public
-            && !blamed
-            && collide(public, admin)
+        let blamed = self.findings.blames(&admin_path);
+        if !blamed
+            && public
+                .iter()
+                .any(|public| taken(public, &Listen::Tcp(admin)))
         {
             self.bad(&admin_path, "must not be where listen already is");
         }
-        match (&mut public, mode) {
-            (Listen::Unix { mode, .. }, Some(given)) => *mode = given,
-            (Listen::Tcp(_), Some(_)) => {
-                self.bad(&mode_path, "is for a listen that starts with unix:");
+        let mut sockets = 0;
+        for listen in &mut public {
+            if let Listen::Unix { mode: known, .. } = listen {
+                *known = mode.unwrap_or(*known);
+                sockets += 1;
             }
-            (_, None) => {}
+        }
+        if mode.is_some() && sockets == 0 {
+            self.bad(&mode_path, "is for a listen that starts with unix:");
         }
         (public, admin)
+    }
+
+    /// One place or several. What is wrong is left out, and said.
+    fn public_listeners(&mut self, listen: Option<RawTexts>) -> Vec<Listen> {
+        let path = KeyPath::root().child("listen");
+        let base = self.base;
+        let parse = |text: &str| values::listen(text, base);
+        let places = match listen {
+            None => return vec![Listen::Tcp(DEFAULT_LISTEN)],
+            Some(RawTexts::One(text)) => {
+                let one = self.optional(&path, Some(text), parse);
+                return one.into_iter().collect();
+            }
+            many => self.each(&path, many, parse).unwrap_or_default(),
+        };
+        if places.is_empty() && !self.findings.blames(&path) {
+            self.bad(&path, "must be an address, or a list with at least one");
+        }
+        if places.len() > MAX_LISTENERS {
+            self.bad(&path, format!("must not be more than {MAX_LISTENERS}"));
+        }
+        let mut public: Vec<Listen> = Vec::with_capacity(places.len());
+        for (path, listen) in places {
+            if public.iter().any(|other| taken(other, &listen)) {
+                self.bad(&path, "must not be where another one already is");
+            } else {
+                public.push(listen);
+            }
+        }
+        public
     }
 
     pub(super) fn tls(&mut self, raw: Option<RawTls>) -> Option<Tls> {
@@ -178,8 +210,14 @@ pub(super) fn secure_origin(text: &str) -> Result<Origin, String> {
 }
 
 /// Whether both cannot be bound at once. Port 0 is a new port each time.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    let overlap = a == b || a.is_unspecified() || b.is_unspecified();
-    one.port() == other.port() && one.port() != 0 && overlap
+fn taken(one: &Listen, other: &Listen) -> bool {
+    match (one, other) {
+        (Listen::Tcp(one), Listen::Tcp(other)) => {
+            let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+            let overlap = a == b || a.is_unspecified() || b.is_unspecified();
+            one.port() == other.port() && one.port() != 0 && overlap
+        }
+        (Listen::Unix { path: one, .. }, Listen::Unix { path: other, .. }) => one == other,
+        _ => false,
+    }
 }

@@ -50,6 +50,35 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ("listen: 0.0.0.0:9901", "SG-6004 admin_listen: must not be"),
     ("listen: unix:/run/sidegate.sock\nlisten_mode: '0600'", ""),
     (
+        "listen: [127.0.0.1:8080, '[::1]:8080', unix:/s]\nlisten_mode: '0600'",
+        "",
+    ),
+    ("listen: [127.0.0.1:0, 127.0.0.1:0]", ""),
+    (
+        "listen: []",
+        "SG-6004 listen: must be an address, or a list",
+    ),
+    (
+        "listen: [127.0.0.1:8080, nowhere]",
+        "SG-6004 listen[1]: must be an IP address",
+    ),
+    (
+        "listen: [127.0.0.1:8080, 0.0.0.0:8080]",
+        "SG-6004 listen[1]: must not be where another",
+    ),
+    (
+        "listen: [unix:/s, unix:/s]",
+        "SG-6004 listen[1]: must not be where another",
+    ),
+    (
+        "listen: [127.0.0.1:8080, 127.0.0.1:9901]",
+        "SG-6004 admin_listen: must not be",
+    ),
+    (
+        "listen: [127.0.0.1:8080]\nlisten_mode: '0600'",
+        "SG-6004 listen_mode: is for a listen",
+    ),
+    (
         "listen: 'unix:'",
         "SG-6004 listen: must be unix: and a path",
     ),
@@ -81,12 +110,12 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "SG-6003 tls.client_auth | SG-6006 tls.certificate_file | SG-6006 tls.key_file | SG-6006 tls.client_ca_file",
     ),
     (
-        "timeouts: { tls_handshake: 1s, first_byte: 1s, head: 1s, body_progress: 1s, keep_alive: 1s, drain: 1s, drain_delay: 0s }",
+        "timeouts: { tls_handshake: 1s, first_byte: 1s, head: 1s, body_progress: 1s, stream_idle: 1s, keep_alive: 1s, drain: 1s, drain_delay: 0s }",
         "",
     ),
     (
-        "timeouts: { tls_handshake: 0s, first_byte: x, head: 25h, body_progress: 5, keep_alive: -1s, drain: 0s, drain_delay: 25h }",
-        "SG-6004 timeouts.tls_handshake | SG-6004 timeouts.first_byte | SG-6004 timeouts.head | SG-6004 timeouts.body_progress | SG-6004 timeouts.keep_alive | SG-6004 timeouts.drain | SG-6004 timeouts.drain_delay",
+        "timeouts: { tls_handshake: 0s, first_byte: x, head: 25h, body_progress: 5, stream_idle: 0s, keep_alive: -1s, drain: 0s, drain_delay: 25h }",
+        "SG-6004 timeouts.tls_handshake | SG-6004 timeouts.first_byte | SG-6004 timeouts.head | SG-6004 timeouts.body_progress | SG-6004 timeouts.stream_idle | SG-6004 timeouts.keep_alive | SG-6004 timeouts.drain | SG-6004 timeouts.drain_delay",
     ),
     (
         "limits: { head_size: 8 KiB, header_count: 1, target_length: 256, body_size: 1, connections: 1, connections_per_address: 1, concurrent_streams: 1 }",

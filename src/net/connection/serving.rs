@@ -30,6 +30,7 @@ use tokio::io::ReadBuf;
 use super::Handler;
 use super::Peer;
 use super::Server;
+use super::lingering;
 use super::streams::StreamExecutor;
 use super::until_ended;
 use crate::net::body::ClientBody;
@@ -110,19 +111,24 @@ impl<H: Handler> Server<H> {
                 .http1
                 .serve_connection(TokioIo::new(watched), service)
                 .with_upgrades();
-            match Guarded::new(&mut connection, watch).await {
-                Verdict::Ended(Ok(())) => return,
-                Verdict::Ended(Err(error)) => {
-                    return tracing::debug!(%error, peer = %peer.address, "Connection ended.");
-                }
-                Verdict::Rests => {}
+            let verdict = Guarded::new(&mut connection, watch).await;
+            if let Verdict::Ended(Err(error)) = &verdict {
+                tracing::debug!(%error, peer = %peer.address, "Connection ended.");
             }
-            // A connection that rests has nothing in its buffer: all bytes so far made whole requests.
-            match connection.into_parts() {
-                Some(parts) if parts.read_buf.is_empty() => {
+            let Some(parts) = connection.into_parts() else {
+                return;
+            };
+            match verdict {
+                // A connection that rests has nothing in its buffer: all bytes so far made whole requests.
+                Verdict::Rests if parts.read_buf.is_empty() => {
                     stream = parts.io.into_inner().into_stream();
                 }
-                _ => return,
+                Verdict::Rests => return,
+                // Answers that broke off are no answers; what could not be read has one.
+                Verdict::Ended(Err(error)) if !error.is_parse() => return,
+                Verdict::Ended(_) => {
+                    return lingering::hear_out(parts.io.into_inner(), watch).await;
+                }
             }
         }
     }

@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
-use std::time::Duration;
 
+use super::BODY_PROGRESS;
+use super::STREAM_IDLE;
 use super::watch::passed;
 use super::watch::ticks;
+use crate::net::settings::Clocks;
 
 /// Whether the client is waited for, and since when.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Stall {
     ticks: Arc<AtomicU32>,
     since: Cell<Option<u32>>,
     over: Cell<bool>,
+    /// The answer has begun: silence is no stall by itself any more.
+    answered: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -30,6 +34,7 @@ impl Stall {
             ticks,
             since: Cell::new(None),
             over: Cell::new(false),
+            answered: Cell::new(false),
             waker: RefCell::default(),
         }
     }
@@ -46,6 +51,20 @@ impl Stall {
         self.since.set(None);
     }
 
+    /// The answer has begun, or has to be waited for anew. Once it has, either side may be silent for as
+    /// long as `timeouts.stream_idle` says: a call that goes both ways has no turns.
+    pub fn answered(&self, answered: bool) {
+        self.answered.set(answered);
+        self.moved();
+    }
+
+    /// Something passed in the other direction, which counts as well.
+    pub fn moved(&self) {
+        if self.since.get().is_some() {
+            self.since.set(Some(self.ticks.load(Relaxed)));
+        }
+    }
+
     /// Whether the client took too long; if not, the task is woken when it has.
     pub fn poll_over(&self, waker: &Waker) -> Poll<()> {
         if self.over.get() {
@@ -58,19 +77,22 @@ impl Stall {
         Poll::Pending
     }
 
-    /// Whether the limit has been met just now.
-    pub(super) fn sweep(&self, now: u32, limit: Duration) -> bool {
-        let Some(since) = self.since.get() else {
-            return false;
+    /// The limit that has been met just now.
+    pub(super) fn sweep(&self, now: u32, clocks: Clocks) -> Option<&'static str> {
+        let since = self.since.get()?;
+        let (limit, name) = if self.answered.get() {
+            (clocks.stream_idle, STREAM_IDLE)
+        } else {
+            (clocks.body_progress, BODY_PROGRESS)
         };
-        let met = !self.over.get() && passed(now, since) >= ticks(limit);
-        if met {
-            self.over.set(true);
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+        if self.over.get() || passed(now, since) < ticks(limit) {
+            return None;
         }
-        met
+        self.over.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        Some(name)
     }
 }
 

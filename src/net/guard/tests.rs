@@ -168,6 +168,32 @@ fn a_stall_is_over_after_its_time() {
 }
 
 #[test]
+fn after_the_answers_head_both_directions_count() {
+    let registry = Rc::<Registry>::default();
+    let stall = registry.stall();
+    stall.begin();
+    after(&registry, 29);
+    stall.answered(true);
+    after(&registry, 3_599);
+    assert!(stall.poll_over(Waker::noop()).is_pending());
+    stall.moved();
+    after(&registry, 3_599);
+    stall.begin();
+    assert!(stall.poll_over(Waker::noop()).is_pending());
+    after(&registry, 1);
+    assert!(stall.poll_over(Waker::noop()).is_ready());
+    let again = registry.stall();
+    again.begin();
+    again.answered(true);
+    again.answered(false);
+    after(&registry, 30);
+    assert!(
+        again.poll_over(Waker::noop()).is_ready(),
+        "another answer is waited for"
+    );
+}
+
+#[test]
 fn what_is_idle_and_settled_rests() {
     let registry = Rc::<Registry>::default();
     let mut line = Line::of(&registry, false);

@@ -58,6 +58,8 @@ pub enum Phase {
     Serving = 3,
     /// Between requests.
     Idle = 4,
+    /// Behind the last answer, while the client still sends what nobody wants.
+    Lingering = 5,
 }
 
 impl Watch {
@@ -90,6 +92,11 @@ impl Watch {
     pub fn ready(&self, multiplexed: bool) {
         self.multiplexed.store(multiplexed, Relaxed);
         self.enter(Phase::Fresh);
+    }
+
+    /// The last answer is out and the client goes on sending.
+    pub fn lingers(&self) {
+        self.enter(Phase::Lingering);
     }
 
     /// Bytes came in after a rest.
@@ -138,7 +145,7 @@ impl Watch {
         self.tunnel.load(Relaxed)
     }
 
-    /// Whether a tunnel is to break off; whoever reads it is told when it is.
+    /// Whether nothing more is to be read; whoever reads is told when it is so.
     pub fn poll_cut(&self, waker: &Waker) -> Poll<()> {
         self.listen(waker);
         if self.order.load(Relaxed) == CUT {
@@ -192,6 +199,12 @@ impl Watch {
             return None;
         }
         let silent = passed(now, self.since.load(Relaxed));
+        if self.phase() == LINGERING {
+            if silent >= if draining { QUIET } else { LINGER } {
+                self.tell(CUT);
+            }
+            return None;
+        }
         let (limit, name) = match self.phase() {
             HANDSHAKE => (clocks.tls_handshake, "timeouts.tls_handshake"),
             FRESH => (clocks.first_byte, "timeouts.first_byte"),
@@ -354,6 +367,7 @@ const HANDSHAKE: u8 = code(Phase::Handshake);
 const FRESH: u8 = code(Phase::Fresh);
 const HEAD: u8 = code(Phase::Head);
 const IDLE: u8 = code(Phase::Idle);
+const LINGERING: u8 = code(Phase::Lingering);
 
 // Whether a connection has buffers.
 const AWAKE: u8 = 0;
@@ -368,6 +382,9 @@ pub(super) const CUT: u8 = 2;
 
 /// A connection without a word for so many ticks is not about to send a request.
 const QUIET: u32 = 2;
+
+/// Ticks for a client to stop sending once it was answered.
+const LINGER: u32 = 5;
 
 /// Ticks for a last answer or a goodbye.
 const GRACE: u32 = 3;

@@ -1,12 +1,14 @@
 //! HTTP/2 written by hand, for what no library sends: frames and field blocks as the test has them.
 
+use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// A connection on which the prefaces have been said.
-pub struct Frames(TlsStream<TcpStream>);
+pub struct Frames<S = TlsStream<TcpStream>>(S);
 
 /// How a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +35,18 @@ impl Outcome {
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
 pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-impl Frames {
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Says the preface over `stream`.
-    pub async fn over(mut stream: TlsStream<TcpStream>) -> Self {
+    pub async fn over(mut stream: S) -> Self {
         stream
             .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             .await
@@ -100,7 +103,8 @@ impl Frames {
         }
     }
 
-    async fn frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+    /// The next frame: kind, flags, stream and payload.
+    pub async fn frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         let read = async {
             let mut head = [0; 9];
             self.0.read_exact(&mut head).await.ok()?;

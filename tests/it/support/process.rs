@@ -15,7 +15,10 @@ use tokio::time::timeout;
 
 /// The program with `arguments`, in `folder`, and nothing of the surroundings but `variables`.
 pub fn sidegate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate"));
+    // Measurements may want one that was built otherwise.
+    let other = std::env::var_os("SIDEGATE_TEST_PROGRAM");
+    let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_sidegate").into());
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .current_dir(folder)
