@@ -4,6 +4,7 @@
 //! Each worker has its own connections and its own view of which addresses work, so that a request
 //! takes no lock; what is shared (names, health checks, TLS) is touched for new connections only.
 
+mod alarm;
 mod body;
 mod check;
 mod client;

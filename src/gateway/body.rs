@@ -25,7 +25,7 @@ use crate::upstream::ResponseBody;
 pub struct AnswerBody {
     source: Source,
     /// Dropped with the body: then the request is over, however it ended.
-    end: Option<(Record, InHand)>,
+    end: Option<(Box<Record>, InHand)>,
     /// An answer that may take long ends with its session.
     stream: Option<(Rc<Stream>, Open)>,
 }
@@ -41,7 +41,12 @@ enum Source {
 impl AnswerBody {
     /// Ties the end of the request to the end of this body.
     #[must_use]
-    pub(super) fn ending(mut self, mut record: Record, in_hand: InHand, streams: &Streams) -> Self {
+    pub(super) fn ending(
+        mut self,
+        mut record: Box<Record>,
+        in_hand: InHand,
+        streams: &Streams,
+    ) -> Self {
         if self.is_end_stream() {
             record.complete();
         } else if let (Source::Upstream(_) | Source::Begun(..), Some(live)) =

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::hash::BuildHasherDefault;
 use std::hash::Hasher;
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -13,6 +12,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use foldhash::quality::RandomState;
 use http::HeaderMap;
 use http::StatusCode;
 use http::header;
@@ -86,7 +86,7 @@ impl Fairness {
     pub fn new(shares: Shares) -> Self {
         Self {
             shares,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
     }

@@ -56,7 +56,7 @@ impl Worker {
     async fn open(&self, sealed: &[u8], now: UnixTime) -> Lookup {
         match &self.gateway.records {
             None => self.open_cookie(sealed, now),
-            Some(records) => self.open_record(records, sealed, now).await,
+            Some(records) => Box::pin(self.open_record(records, sealed, now)).await,
         }
     }
 

@@ -77,7 +77,7 @@ impl Handler for Worker {
         let mut record = Record::begin(log, meter, clock, id, client.address, method, uri);
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
-            Err(stop) => self.stop(stop, &parts, &mut record).await,
+            Err(stop) => Box::pin(self.stop(stop, &parts, &mut record)).await,
         };
         answer
             .headers_mut()
@@ -144,10 +144,8 @@ impl Worker {
         match gateway.router.find(&target, &gateway.site)? {
             Served::Own(name) => {
                 record.routed(Slot::OWN, gateway.site.prefix());
-                Ok(self
-                    .own(name, parts, body, record)
-                    .await?
-                    .map(AnswerBody::from))
+                let answer = Box::pin(self.own(name, parts, body, record)).await?;
+                Ok(answer.map(AnswerBody::from))
             }
             Served::Route(index, route) => {
                 record.routed(Slot::route(index), &route.prefix);
@@ -193,11 +191,28 @@ impl Worker {
     /// Renews the session where that is due. Only a request whose token is dead has to wait before it
     /// is forwarded.
     pub(super) async fn fresh(&self, live: Arc<Live>, now: UnixTime) -> Result<Current, Stop> {
+        let session = &live.session;
+        let is_fresh = Freshness::of(&session.tokens, now, session.id.spread()) == Freshness::Fresh;
         let mut current = Current {
             live,
             renewed: None,
             renewing: None,
         };
+        if !is_fresh {
+            current = Box::pin(self.renew(current, now)).await?;
+        }
+        // While a request waits for its token, its session may be signed out.
+        if self.gateway.revocations.revokes(&current.live.session) {
+            return Err(Stop::SignIn);
+        }
+        // Not before: a session that ends with its first use has not arrived.
+        if current.live.is_first_use() {
+            self.gateway.arrivals.used(current.live.session.id);
+        }
+        Ok(current)
+    }
+
+    async fn renew(&self, mut current: Current, now: UnixTime) -> Result<Current, Stop> {
         // A late request may hold a cookie that is several refreshes old; each step leads to a newer one.
         for _ in 0..MAX_STEPS {
             let session = &current.live.session;
@@ -246,14 +261,6 @@ impl Worker {
                 }
             }
         }
-        // While a request waits for its token, its session may be signed out.
-        if self.gateway.revocations.revokes(&current.live.session) {
-            return Err(Stop::SignIn);
-        }
-        // Not before: a session that ends with its first use has not arrived.
-        if current.live.is_first_use() {
-            self.gateway.arrivals.used(current.live.session.id);
-        }
         Ok(current)
     }
 
@@ -263,6 +270,24 @@ impl Worker {
         current: &Current,
         request: &Parts,
     ) -> Vec<HeaderValue> {
+        // Nearly every answer leaves the cookies as they are, and pays for no more than this look.
+        let unchanged = self.gateway.records.is_none()
+            && current.renewed.is_none()
+            && current.renewing.is_none()
+            && !self.wants_new_cookie(&current.live);
+        if unchanged {
+            return Vec::new();
+        }
+        Box::pin(self.changed_lines(current, request)).await
+    }
+
+    /// Whether a session's idle limit is due to be moved, or its key has been replaced.
+    fn wants_new_cookie(&self, live: &Live) -> bool {
+        let now = self.gateway.clock.now();
+        live.retired || live.session.wants_touch(now, self.gateway.store.policy)
+    }
+
+    async fn changed_lines(&self, current: &Current, request: &Parts) -> Vec<HeaderValue> {
         let store = &self.gateway.store;
         let jar = Jar::from(request);
         // Signed out while the upstream was at work: that answer has cleared the cookies.
@@ -281,11 +306,11 @@ impl Worker {
         {
             return self.keep_session(&renewed.cookies, &jar, None);
         }
-        let now = self.gateway.clock.now();
-        let session = &current.live.session;
-        if !session.wants_touch(now, store.policy) && !current.live.retired {
+        if !self.wants_new_cookie(&current.live) {
             return Vec::new();
         }
+        let now = self.gateway.clock.now();
+        let session = &current.live.session;
         // An old cookie written anew would bring a used refresh token back to life.
         let refresher = &self.gateway.refresher;
         let known = match refresher.known(session) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Response;
 use http::StatusCode;
@@ -119,7 +120,7 @@ impl Worker {
             return Ok(switched);
         }
         let answer = if keep && answer.status() == StatusCode::UNAUTHORIZED {
-            passage.second_chance(answer, &mut current, transit).await?
+            Box::pin(passage.second_chance(answer, &mut current, transit)).await?
         } else {
             answer.map(AnswerBody::from)
         };
@@ -172,6 +173,7 @@ impl Worker {
                 let public_only = !fence.names(origin);
                 Ok(Way::Tenant {
                     origin,
+                    host: url.host(),
                     public_only,
                 })
             }
@@ -194,14 +196,11 @@ impl Worker {
         match route.to {
             // A tenant's API has no business in this site's cookie jar, cache or transport policy.
             Destination::Rest => {
-                for name in [
-                    header::SET_COOKIE,
-                    header::STRICT_TRANSPORT_SECURITY,
-                    headers::CLEAR_SITE_DATA,
-                    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                ] {
-                    head.headers.remove(name);
+                // Mostly none is there, and one look at all names costs less than a search for each.
+                if head.headers.keys().any(|name| FOREIGN.contains(name)) {
+                    for name in &FOREIGN {
+                        head.headers.remove(name);
+                    }
                 }
             }
             Destination::Tool(_) => {
@@ -297,12 +296,14 @@ impl Passage<'_> {
             self.provenance.site,
         )?;
         let authorized = match (way, live) {
-            (Way::Tenant { origin, .. }, Some(live)) => {
-                sanitized.authorize_api(&origin.authority(), live, &self.provenance)
+            (Way::Tenant { host, .. }, Some(live)) => {
+                sanitized.authorize_api(host.clone(), live, &self.provenance)
             }
-            (Way::Tenant { .. }, None) => Err(Fault::Internal),
-            (Way::Tool(_), live) => sanitized.authorize_tool(live, route.token, &self.provenance),
-        }?;
+            (Way::Tenant { .. }, None) => return Err(Fault::Internal),
+            (Way::Tool(_), live) => {
+                sanitized.authorize_tool(live, route.token, &self.provenance)?
+            }
+        };
         Ok(if self.websocket {
             authorized.upgrading()
         } else if route.passes_trailers() && is_grpc(&parts.headers) {
@@ -362,6 +363,15 @@ impl Passage<'_> {
         }
     }
 }
+
+/// Fields of an API's answer that would speak for this site.
+const FOREIGN: [HeaderName; 5] = [
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    headers::CLEAR_SITE_DATA,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+];
 
 /// Whether a request is a call by gRPC, which ends in trailers.
 fn is_grpc(headers: &HeaderMap) -> bool {

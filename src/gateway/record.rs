@@ -45,7 +45,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Begins with what is known of every request.
+    /// Begins with what is known of every request, in a place of its own: the answer that it is tied to moves
+    /// around.
     pub(super) fn begin(
         log: Option<Rc<AccessLog>>,
         meter: Rc<Meter>,
@@ -54,8 +55,8 @@ impl Record {
         client: IpAddr,
         method: Method,
         uri: Uri,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             log,
             meter,
             clock,
@@ -74,7 +75,7 @@ impl Record {
             bytes: 0,
             end: "aborted",
             ticket: None,
-        }
+        })
     }
 
     /// The request's name.

@@ -77,18 +77,15 @@ impl Sanitized {
     /// Adds what this gateway says, to a tenant's API: the token, and nothing about the person.
     pub(super) fn authorize_api(
         mut self,
-        host: &str,
+        host: HeaderValue,
         live: &Live,
         from: &Provenance<'_>,
-    ) -> Result<Authorized, Fault> {
-        self.headers.insert(
-            header::HOST,
-            HeaderValue::try_from(host).map_err(|_| Fault::Internal)?,
-        );
+    ) -> Authorized {
+        self.headers.insert(header::HOST, host);
         self.headers
             .insert(header::AUTHORIZATION, live.bearer.clone());
         self.trace(from);
-        Ok(Authorized(self))
+        Authorized(self)
     }
 
     /// Adds what this gateway says, to a tool: who is there, from where, and the token if the route
@@ -186,11 +183,13 @@ pub(super) fn forwarded_target(target: &Target<'_>, route: &Route) -> Result<Uri
     if route.strip_prefix {
         path = route.prefix.strip(path).ok_or(Fault::Internal)?;
     }
-    let slash = if path.is_empty() { "/" } else { "" };
-    let text = match target.query() {
-        Some(query) => format!("{slash}{path}?{query}"),
-        None => format!("{slash}{path}"),
-    };
+    let query = target.query();
+    let mut text = String::with_capacity(path.len() + query.map_or(0, str::len) + 2);
+    text.push_str(if path.is_empty() { "/" } else { path });
+    if let Some(query) = query {
+        text.push('?');
+        text.push_str(query);
+    }
     PathAndQuery::try_from(text)
         .map(Uri::from)
         .map_err(|_| Fault::AmbiguousTarget)

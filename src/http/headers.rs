@@ -39,7 +39,8 @@ pub fn forwardable(
 ) -> Result<HeaderMap, NearlyFraming> {
     let named = ConnectionOptions::of(inbound);
     // Room for the fields that the caller adds, so that the map is not grown.
-    let mut outbound = HeaderMap::with_capacity(inbound.len() + OWN_FIELDS);
+    let added = if rules.browser { FOR_TOOLS } else { FOR_APIS };
+    let mut outbound = HeaderMap::with_capacity(inbound.len() + added);
     for (name, value) in inbound {
         let passes = match classify(name.as_str()) {
             Class::Plain => true,
@@ -85,13 +86,9 @@ pub(crate) fn is_nearly_framing(name: &[u8]) -> bool {
 /// gateway says: a tool that repeats what it was told would hand the token to the browser.
 pub fn clean_answer(headers: &mut HeaderMap) {
     let named = ConnectionOptions::of(headers);
-    let dropped = |name: &HeaderName| ends_here(name.as_str()) || named.contains(name);
-    let gone: Vec<_> = headers
-        .keys()
-        .filter(|name| dropped(name))
-        .cloned()
-        .collect();
-    for name in gone {
+    let dropped = |name: &&HeaderName| ends_here(name.as_str()) || named.contains(name);
+    // Mostly `Connection` alone, and then no list of names is made.
+    while let Some(name) = headers.keys().find(dropped).cloned() {
         // With both lengths, the coding is the one that was followed (RFC 9112 §6.3); the other must
         // not cut the answer short.
         if name == header::TRANSFER_ENCODING {
@@ -166,6 +163,9 @@ impl ConnectionOptions {
     fn of(headers: &HeaderMap) -> Self {
         let mut names = Vec::new();
         for field in headers.get_all(header::CONNECTION) {
+            if field == "keep-alive" || field == "close" {
+                continue;
+            }
             for option in field.as_bytes().split(|&b| b == b',') {
                 let option = option.trim_ascii();
                 let usual = option.eq_ignore_ascii_case(b"keep-alive")
@@ -313,8 +313,9 @@ fn classify_folded(name: &str) -> Class {
 /// Options looked at; a client that names more only keeps its own fields.
 const MAX_OPTIONS: usize = 32;
 
-/// The fields that a proxied request gains, at most.
-const OWN_FIELDS: usize = 16;
+/// The fields that a request to a tool gains, at most, and one to a tenant's API.
+const FOR_TOOLS: usize = 16;
+const FOR_APIS: usize = 5;
 
 #[cfg(test)]
 mod tests {

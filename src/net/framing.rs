@@ -7,6 +7,7 @@
 //! body would be a request to us. None of this is visible in the parsed request any more.
 
 use memchr::memchr;
+use memchr::memchr2;
 
 use crate::http::headers;
 
@@ -65,6 +66,16 @@ impl Framing {
                 rest = self.skip(left, rest);
                 continue;
             }
+            if self.held.is_empty()
+                && let Some((line, behind)) = clear_line(rest)
+            {
+                self.lines += rest.len() - behind.len();
+                if self.line(line).is_none() || self.lines > MAX_LINES {
+                    return Err(Ambiguous { at });
+                }
+                rest = behind;
+                continue;
+            }
             let Some((line, behind)) =
                 memchr(b'\n', rest).and_then(|lf| rest.split_at_checked(lf + 1))
             else {
@@ -77,11 +88,11 @@ impl Framing {
             };
             self.lines += line.len();
             let outcome = if self.held.is_empty() {
-                self.line(line)
+                self.line_with_end(line)
             } else {
                 let mut whole = std::mem::take(&mut self.held);
                 whole.extend_from_slice(line);
-                self.line(&whole)
+                self.line_with_end(&whole)
             };
             if outcome.is_none() || self.lines > MAX_LINES {
                 return Err(Ambiguous { at });
@@ -109,11 +120,14 @@ impl Framing {
     }
 
     /// Takes a line with its end; `None` if it can be read in two ways.
-    fn line(&mut self, line: &[u8]) -> Option<()> {
+    fn line_with_end(&mut self, line: &[u8]) -> Option<()> {
         let line = line.strip_suffix(b"\r\n")?;
-        if memchr(b'\r', line).is_some() {
-            return None;
-        }
+        memchr(b'\r', line).is_none().then_some(())?;
+        self.line(line)
+    }
+
+    /// Takes a line without its end.
+    fn line(&mut self, line: &[u8]) -> Option<()> {
         self.state = match self.state {
             // Empty lines before a request are left over from another age (RFC 9112 §2.2).
             State::Start | State::Trailers if line.is_empty() => State::Start,
@@ -145,6 +159,12 @@ impl Framing {
         }
         Some(())
     }
+}
+
+/// A line that ends here and in no other way, and what stands behind it: nearly all are found with one look.
+fn clear_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at_checked(memchr2(b'\r', b'\n', bytes)?)?;
+    Some((line, rest.strip_prefix(b"\r\n")?))
 }
 
 impl Head {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderValue;
+
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -35,9 +37,12 @@ impl Fence {
             Origin::from_authority(Scheme::Https, text.strip_suffix('/').unwrap_or(text))
         };
         let origin = origin.map_err(|_| FenceError::NotAnOrigin)?;
-        self.admits(&origin)
-            .then_some(InstanceUrl(origin))
-            .ok_or(FenceError::Outside)
+        if !self.admits(&origin) {
+            return Err(FenceError::Outside);
+        }
+        let host = HeaderValue::try_from(origin.authority());
+        let host = host.map_err(|_| FenceError::NotAnOrigin)?;
+        Ok(InstanceUrl { origin, host })
     }
 
     /// Whether a token may go to `origin`.
@@ -56,24 +61,32 @@ impl Fence {
 
 /// A base URL of a tenant that passed the fence. Only a [`Fence`] makes one.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct InstanceUrl(Origin);
+pub struct InstanceUrl {
+    origin: Origin,
+    host: HeaderValue,
+}
 
 impl InstanceUrl {
     /// Where to connect.
     pub fn origin(&self) -> &Origin {
-        &self.0
+        &self.origin
+    }
+
+    /// What a `Host` field says.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
     }
 }
 
 impl fmt::Display for InstanceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.origin, f)
     }
 }
 
 impl fmt::Debug for InstanceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.origin, f)
     }
 }
 

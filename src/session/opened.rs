@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::live::Live;
 use crate::crypto::ENVELOPE_HEAD_TEXT;
 
@@ -18,7 +20,7 @@ pub struct OpenedSessions {
 
 /// By the beginning of the text, which holds the envelope's random salt: hashing all of it would cost more
 /// than all else that is done with a cookie. What follows is compared.
-type Shelf = HashMap<Mark, (Box<[u8]>, Arc<Live>)>;
+type Shelf = HashMap<Mark, (Box<[u8]>, Arc<Live>), RandomState>;
 
 type Mark = [u8; ENVELOPE_HEAD_TEXT];
 

@@ -4,14 +4,22 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
+use std::task::ready;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
+use tokio::time::Instant;
 use tokio::time::timeout;
 
+use super::alarm::Alarm;
 use super::body::RequestBody;
 use super::body::ResponseBody;
 use super::body::Sent;
@@ -30,8 +38,8 @@ use crate::http::Origin;
 /// A worker's way to all upstreams.
 pub struct Client {
     shared: Arc<Upstreams>,
-    tools: Vec<Cluster>,
-    tenants: RefCell<HashMap<Origin, Rc<Cluster>>>,
+    tools: Vec<Rc<Cluster>>,
+    tenants: RefCell<HashMap<Origin, Rc<Cluster>, RandomState>>,
     connector: Connector,
     dice: Dice,
 }
@@ -45,6 +53,8 @@ pub enum Way<'a> {
     Tenant {
         /// Its base URL.
         origin: &'a Origin,
+        /// The same as a `Host` field says it.
+        host: &'a HeaderValue,
         /// Whether its name has to lead to public addresses.
         public_only: bool,
     },
@@ -65,7 +75,7 @@ impl Client {
         let cluster = |endpoints: &Vec<Arc<Endpoint>>| {
             let member =
                 |endpoint| Member::new(Arc::clone(endpoint), shared.limits, shared.timeouts);
-            Cluster::new(endpoints.iter().map(member))
+            Rc::new(Cluster::new(endpoints.iter().map(member)))
         };
         Self {
             tools: shared
@@ -89,27 +99,58 @@ impl Client {
         request: Request<RequestBody>,
         again: impl FnOnce() -> Option<Request<RequestBody>>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let cluster = self.cluster(way).ok_or(UpstreamError::Unknown)?;
+        // What happens seldom has a place of its own: this future is part of every request's.
+        let lease = match cluster.lease_kept(&self.dice) {
+            Some(lease) => lease,
+            None => Box::pin(cluster.lease(&self.connector, &self.dice)).await?,
+        };
+        let (is_new, member) = (lease.is_new, lease.member());
+        let request = match self.exchange(lease, request).await {
+            Ok(response) => return Ok(response),
+            Err(lost) if is_new && lost.loss != Loss::Refused => return Err(lost.error),
+            // A kept connection may have been closed at the very moment we wrote to it. A request
+            // that was never sent goes out again; one that was only if that does no harm, and on a
+            // connection that cannot be stale.
+            Err(Lost {
+                unsent: Some(request),
+                ..
+            }) => request,
+            Err(Lost {
+                error: UpstreamError::Exchange(error),
+                loss: Loss::Connection | Loss::Refused,
+                ..
+            }) if !error.is_parse() => Box::new(again().ok_or(UpstreamError::Exchange(error))?),
+            Err(lost) => return Err(lost.error),
+        };
+        Box::pin(self.send_again(&cluster, &member, request)).await
+    }
+
+    async fn send_again(
+        &self,
+        cluster: &Cluster,
+        member: &Rc<Member>,
+        request: Box<Request<RequestBody>>,
+    ) -> Result<Response<ResponseBody>, UpstreamError> {
+        let lease = cluster.lease_again(member, &self.connector, &self.dice);
+        let outcome = self.exchange(lease.await?, *request).await;
+        outcome.map_err(|lost| lost.error)
+    }
+
+    fn cluster(&self, way: Way<'_>) -> Option<Rc<Cluster>> {
         match way {
-            Way::Tool(upstream) => {
-                let cluster = self
-                    .tools
-                    .get(upstream.slot)
-                    .ok_or(UpstreamError::Unknown)?;
-                self.send_to(cluster, request, again).await
-            }
+            Way::Tool(upstream) => self.tools.get(upstream.slot).map(Rc::clone),
             Way::Tenant {
                 origin,
                 public_only,
-            } => {
-                let cluster = self.tenant(origin, public_only);
-                self.send_to(&cluster, request, again).await
-            }
+                ..
+            } => Some(self.tenant(origin, public_only)),
         }
     }
 
     /// Lets go of connections that were not used for long, and of tenants without any.
     pub fn sweep(&self) {
-        for member in self.tools.iter().flat_map(Cluster::members) {
+        for member in self.tools.iter().flat_map(|cluster| cluster.members()) {
             member.sweep();
         }
         self.tenants.borrow_mut().retain(|_, cluster| {
@@ -122,7 +163,7 @@ impl Client {
     pub fn idle_connections(&self) -> usize {
         let tenants = self.tenants.borrow();
         let tenants = tenants.values().flat_map(|cluster| cluster.members());
-        let tools = self.tools.iter().flat_map(Cluster::members);
+        let tools = self.tools.iter().flat_map(|cluster| cluster.members());
         tools.chain(tenants).map(|member| member.kept()).sum()
     }
 
@@ -138,38 +179,6 @@ impl Client {
         cluster
     }
 
-    async fn send_to(
-        &self,
-        cluster: &Cluster,
-        request: Request<RequestBody>,
-        again: impl FnOnce() -> Option<Request<RequestBody>>,
-    ) -> Result<Response<ResponseBody>, UpstreamError> {
-        let lease = cluster.lease(&self.connector, &self.dice).await?;
-        let (is_new, member) = (lease.is_new, lease.member());
-        let request = match self.exchange(lease, request).await {
-            Ok(response) => return Ok(response),
-            Err(lost) if is_new && lost.loss != Loss::Refused => return Err(lost.error),
-            // A kept connection may have been closed at the very moment we wrote to it. A request
-            // that was never sent goes out again; one that was only if that does no harm, and on a
-            // connection that cannot be stale.
-            Err(Lost {
-                unsent: Some(request),
-                ..
-            }) => *request,
-            Err(Lost {
-                error: UpstreamError::Exchange(error),
-                loss: Loss::Connection | Loss::Refused,
-                ..
-            }) if !error.is_parse() => again().ok_or(UpstreamError::Exchange(error))?,
-            Err(lost) => return Err(lost.error),
-        };
-        let lease = cluster
-            .lease_again(&member, &self.connector, &self.dice)
-            .await?;
-        let outcome = self.exchange(lease, request).await;
-        outcome.map_err(|lost| lost.error)
-    }
-
     async fn exchange(
         &self,
         lease: Lease,
@@ -177,7 +186,7 @@ impl Client {
     ) -> Result<Response<ResponseBody>, Lost> {
         // Dropped on every way out but the good one, it ends the connection.
         let mut lease = lease;
-        if !lease.is_ready() && !matches!(timeout(SETTLE, lease.ready()).await, Ok(true)) {
+        if !lease.is_ready() && !Box::pin(settles(&mut lease)).await {
             // Its last answer ended, but so did the connection, or it is not free yet.
             return Err(Lost {
                 error: UpstreamError::Closed,
@@ -188,10 +197,13 @@ impl Client {
         let sent = Sent::of(request.body());
         let transit = request.body().transit();
         let limit = self.shared.timeouts.response;
+        let deadline = Instant::now() + limit;
+        let mut alarm = lease.take_alarm(deadline);
         let answered = {
             let answer = std::pin::pin!(lease.send(request, transit.as_ref()));
-            within(limit, transit.as_deref(), answer).await
+            within(deadline, limit, &mut alarm, transit.as_deref(), answer).await
         };
+        lease.keep_alarm(alarm);
         let outcome = answered.map_err(|error| Lost {
             error,
             unsent: None,
@@ -223,6 +235,11 @@ impl Client {
         lease.learn(&response);
         Ok(response.map(|body| ResponseBody::new(body, lease, sent)))
     }
+}
+
+/// Whether the connection can take a request in a moment.
+async fn settles(lease: &mut Lease) -> bool {
+    timeout(SETTLE, lease.ready()).await.unwrap_or(false)
 }
 
 /// A connection that was given back is free after its task ran once more.
@@ -259,16 +276,27 @@ fn is_refused(error: &hyper::Error) -> bool {
 
 /// Waits for `answer` as long as the client's body moves, and `limit` after its last frame.
 async fn within<T>(
+    deadline: Instant,
     limit: Duration,
+    alarm: &mut Alarm,
     transit: Option<&Transit>,
-    mut answer: std::pin::Pin<&mut impl Future<Output = T>>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, UpstreamError> {
-    loop {
-        let before = transit.map(Transit::frames);
-        match timeout(limit, answer.as_mut()).await {
-            Ok(answer) => return Ok(answer),
-            Err(_) if transit.map(Transit::frames) != before => {}
-            Err(_) => return Err(UpstreamError::ResponseTimeout),
+    let mut deadline = deadline;
+    let mut before = transit.map(Transit::frames);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            ready!(alarm.poll_passed(deadline, cx));
+            let frames = transit.map(Transit::frames);
+            if frames == before {
+                return Poll::Ready(Err(UpstreamError::ResponseTimeout));
+            }
+            before = frames;
+            deadline = Instant::now() + limit;
         }
-    }
+    })
+    .await
 }

@@ -96,6 +96,16 @@ impl Cluster {
         }
     }
 
+    /// A kept connection, as nearly every request finds one: without a wait.
+    pub(super) fn lease_kept(&self, dice: &Dice) -> Option<Lease> {
+        let choice = self.choose(Tried::default(), dice).ok()?;
+        let lease = choice.member.lease_kept()?;
+        if choice.probe {
+            choice.member.vitals.connected();
+        }
+        Some(lease)
+    }
+
     /// Another connection to the same address, and not a kept one.
     pub(super) async fn lease_again(
         &self,

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::task::AbortHandle;
 
+use super::alarm::Alarm;
 use super::body::RequestBody;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
@@ -81,6 +82,7 @@ impl Connector {
         Ok(Connected::Own(Connection {
             sender,
             keep: Cell::new(None),
+            alarm: None,
             _driver: Driver(driver.abort_handle()),
         }))
     }
@@ -106,6 +108,8 @@ pub(super) struct Connection {
     pub(super) sender: http1::SendRequest<RequestBody>,
     /// How long it may be idle, where the upstream has said so.
     pub(super) keep: Cell<Option<Duration>>,
+    /// For the deadlines of its requests.
+    pub(super) alarm: Option<Alarm>,
     _driver: Driver,
 }
 

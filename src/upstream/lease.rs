@@ -6,7 +6,9 @@ use http::Request;
 use http::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::body::RequestBody;
 use super::body::Transit;
 use super::connect::Connection;
@@ -86,6 +88,22 @@ impl Lease {
         match &mut self.line {
             Line::Own(connection) => connection.sender.ready().await.is_ok(),
             Line::Shared(connection, _) => connection.sender.ready().await.is_ok(),
+        }
+    }
+
+    /// The timer of the connection, or a new one.
+    pub(super) fn take_alarm(&mut self, deadline: Instant) -> Alarm {
+        let kept = match &mut self.line {
+            Line::Own(connection) => connection.alarm.take(),
+            Line::Shared(..) => None,
+        };
+        kept.unwrap_or_else(|| Alarm::new(deadline))
+    }
+
+    /// Keeps the timer for the connection's next request.
+    pub(super) fn keep_alarm(&mut self, alarm: Alarm) {
+        if let Line::Own(connection) = &mut self.line {
+            connection.alarm = Some(alarm);
         }
     }
 

@@ -102,6 +102,15 @@ impl Member {
         Ok(Lease::new(slot, line, true))
     }
 
+    /// A kept connection of its own, if there is one and nobody waits for it.
+    pub(super) fn lease_kept(self: &Rc<Self>) -> Option<Lease> {
+        if self.is_full() || (self.endpoint.protocol == Protocol::Http2 && !self.declined.get()) {
+            return None;
+        }
+        let connection = self.take_idle()?;
+        Some(Lease::new(self.enter(), Line::Own(connection), false))
+    }
+
     /// Back among the kept connections, unless there are many already.
     pub(super) fn keep(&self, connection: Connection) {
         if connection.is_closed() {
@@ -119,9 +128,9 @@ impl Member {
     /// Lets go of connections that were not used for long.
     pub(super) fn sweep(&self) {
         let keep = self.timeouts.idle;
-        self.idle
-            .borrow_mut()
-            .retain(|idle| idle.is_good(keep) && !idle.connection.is_closed());
+        self.idle.borrow_mut().retain(|idle| {
+            idle.is_good(idle.since.elapsed(), keep) && !idle.connection.is_closed()
+        });
         let mut shared = self.shared.borrow_mut();
         let over = |(shared, used): &(Multiplexed, Instant)| {
             shared.is_closed() || (self.pending.get() == 0 && used.elapsed() >= keep)
@@ -189,12 +198,13 @@ impl Member {
             if top.connection.is_closed() {
                 continue;
             }
-            if top.since.elapsed() >= self.timeouts.idle {
+            let rested = top.since.elapsed();
+            if rested >= self.timeouts.idle {
                 // All below it are older.
                 idle.clear();
                 return None;
             }
-            if top.is_good(self.timeouts.idle) {
+            if top.is_good(rested, self.timeouts.idle) {
                 return Some(top.connection);
             }
         }
@@ -211,11 +221,19 @@ impl Member {
 
     /// The right to be one of the requests under way.
     async fn slot(self: &Rc<Self>) -> Result<Slot, UpstreamError> {
-        if self.pending.get() >= self.limits.max_connections || self.waiting.get() > 0 {
+        if self.is_full() {
             self.wait_for_slot().await?;
         }
+        Ok(self.enter())
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.get() >= self.limits.max_connections || self.waiting.get() > 0
+    }
+
+    fn enter(self: &Rc<Self>) -> Slot {
         self.pending.set(self.pending.get() + 1);
-        Ok(Slot(Rc::clone(self)))
+        Slot(Rc::clone(self))
     }
 
     async fn wait_for_slot(&self) -> Result<(), UpstreamError> {
@@ -236,13 +254,9 @@ impl Member {
 }
 
 impl Idle {
-    fn is_good(&self, longest: Duration) -> bool {
-        self.since.elapsed()
-            < self
-                .connection
-                .keep
-                .get()
-                .map_or(longest, |keep| keep.min(longest))
+    fn is_good(&self, rested: Duration, longest: Duration) -> bool {
+        let keep = self.connection.keep.get();
+        rested < keep.map_or(longest, |keep| keep.min(longest))
     }
 }
 
