@@ -53,8 +53,8 @@ pub use worker::Worker;
 
 use crate::crypto::Entropy;
 use crate::net::settings::TrustedProxies;
+use crate::oauth::Directory;
 use crate::oauth::Provider;
-use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
@@ -79,8 +79,8 @@ pub struct Gateway {
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.
     pub provider: Arc<Provider>,
-    /// The provider's token endpoint.
-    pub endpoint: Arc<dyn TokenEndpoint>,
+    /// The token endpoints, by tenant.
+    pub directory: Arc<Directory>,
     /// Seals and opens sessions.
     pub store: Arc<CookieStore>,
     /// Where sessions are kept, if not in cookies.

@@ -20,6 +20,7 @@ use crate::admin::Readiness;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
+use crate::crypto::Entropy;
 use crate::gateway::Arrivals;
 use crate::gateway::Bounds;
 use crate::gateway::Fairness;
@@ -31,10 +32,13 @@ use crate::gateway::Site;
 use crate::gateway::UsedStates;
 use crate::net::settings::Tls;
 use crate::net::tls::Identity;
+use crate::oauth::Directory;
 use crate::oauth::Provider;
+use crate::oauth::Subdomain;
 use crate::oauth::breaker::Breaker;
+use crate::oauth::directory::Guarded;
+use crate::oauth::endpoint::ClientError;
 use crate::oauth::endpoint::ProviderClient;
-use crate::oauth::endpoint::TokenEndpoint;
 use crate::oauth::metered::Metered;
 use crate::session::CookieStore;
 use crate::session::NotBefore;
@@ -69,18 +73,18 @@ pub(super) fn gateway(
 ) -> Result<Built, StartError> {
     let site = Site::new(config.public_url, config.endpoint_prefix);
     let provider = Arc::new(config.provider);
-    let client = ProviderClient::new(
-        Arc::clone(&provider),
-        site.redirect_uri(),
-        Arc::clone(&ports.clock),
-    )?;
     let events = Events::default();
-    let breaker = Arc::new(Breaker::new(
-        Metered::new(client, events.clone()),
-        Arc::clone(&ports.clock),
-        Arc::clone(&ports.entropy),
-    ));
-    let endpoint: Arc<dyn TokenEndpoint> = breaker.clone();
+    let endpoint = Endpoints {
+        provider: Arc::clone(&provider),
+        redirect_uri: site.redirect_uri(),
+        events: events.clone(),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+    };
+    let home = endpoint.of(None)?;
+    let directory = Arc::new(Directory::new(home, move |tenant| {
+        endpoint.of(Some(tenant))
+    }));
     let tenant = format!("{}/{}", provider.subdomain, provider.client_id.as_str());
     let store = Arc::new(CookieStore {
         keys: config.keys.into(),
@@ -93,7 +97,7 @@ pub(super) fn gateway(
         events: events.clone(),
     });
     let mut refresher = Refresher::new(
-        Arc::clone(&endpoint),
+        Arc::clone(&directory),
         Arc::clone(&store),
         Arc::clone(&ports.clock),
         tenant,
@@ -131,7 +135,7 @@ pub(super) fn gateway(
     registry.register_collector(Box::new(Arc::clone(&traffic)));
     registry.register_collector(Box::new(metrics::State::new(
         &provider,
-        &breaker,
+        &directory,
         store_state.clone(),
     )));
     let gateway = Gateway {
@@ -142,7 +146,7 @@ pub(super) fn gateway(
         bounds: Bounds::from(config.limits),
         keep_fragment: config.keep_fragment,
         provider,
-        endpoint,
+        directory,
         store,
         refresher: Arc::new(refresher),
         records,
@@ -159,6 +163,31 @@ pub(super) fn gateway(
         traffic,
     };
     Ok((gateway, rereader, readiness, registry, store_state))
+}
+
+/// Makes the token endpoints of one package, each behind a breaker of its own.
+struct Endpoints {
+    provider: Arc<Provider>,
+    redirect_uri: String,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Endpoints {
+    fn of(&self, tenant: Option<&Subdomain>) -> Result<Arc<dyn Guarded>, ClientError> {
+        let client = ProviderClient::of_tenant(
+            tenant,
+            Arc::clone(&self.provider),
+            self.redirect_uri.clone(),
+            Arc::clone(&self.clock),
+        )?;
+        Ok(Arc::new(Breaker::new(
+            Metered::new(client, self.events.clone()),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )))
+    }
 }
 
 /// The files that may change while the gateway runs.

@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use crate::gateway::Router;
 use crate::gateway::Site;
+use crate::oauth::Directory;
 use crate::oauth::Provider;
-use crate::oauth::breaker::Rests;
+use crate::oauth::breaker::Rests as _;
 use crate::oauth::client_secrets::Which;
 use crate::oauth::provider::Client;
 use crate::telemetry::metrics::Traffic;
@@ -30,21 +31,21 @@ pub(super) fn traffic(site: &Site, router: &Router) -> Arc<Traffic> {
 /// The state of what stands behind the gateway: the provider and the store.
 pub(super) struct State {
     provider: Arc<Provider>,
-    breaker: Arc<dyn Rests>,
+    directory: Arc<Directory>,
     store: Option<watch::Receiver<bool>>,
 }
 
 impl State {
-    /// Watches `provider` and its `breaker`, and the store if there is one.
-    pub(super) fn new<B: Rests + 'static>(
+    /// Watches `provider` and its `directory`, and the store if there is one.
+    pub(super) fn new(
         provider: &Arc<Provider>,
-        breaker: &Arc<B>,
+        directory: &Arc<Directory>,
         store: Option<watch::Receiver<bool>>,
     ) -> Self {
         Self {
             store,
             provider: Arc::clone(provider),
-            breaker: breaker.clone(),
+            directory: Arc::clone(directory),
         }
     }
 
@@ -89,7 +90,26 @@ impl Collector for State {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(i64::from(self.breaker.rests())).encode(metric)?;
+        ConstGauge::new(i64::from(self.directory.rests())).encode(metric)?;
+        if self.provider.partner.is_some() {
+            let state = self.directory.partners_state();
+            let gauges = [
+                (
+                    "partner_tenants",
+                    "Other tenants whose token endpoint was asked of late.",
+                    state.known,
+                ),
+                (
+                    "partner_tenants_resting",
+                    "Those of them whose token calls are held back after a failure.",
+                    state.resting,
+                ),
+            ];
+            for (name, help, count) in gauges {
+                let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(i64::try_from(count).unwrap_or(0)).encode(metric)?;
+            }
+        }
         let Some(store) = &self.store else {
             return Ok(());
         };

@@ -60,9 +60,23 @@ pub(super) struct RawMarketingCloud {
     pub(super) scope: Option<RawTexts>,
     pub(super) business_unit: Option<String>,
     pub(super) pkce: Option<String>,
-    pub(super) partner: Option<String>,
+    pub(super) partner: Option<RawPartner>,
     pub(super) auth_base_url: Option<String>,
     pub(super) instance_hosts: Option<RawTexts>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawPartner {
+    Switch(String),
+    Section(RawPartnerSection),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawPartnerSection {
+    pub(super) tenants: Option<RawTexts>,
+    pub(super) auth_base_url: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

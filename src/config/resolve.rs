@@ -6,6 +6,7 @@ mod door;
 mod limits;
 mod listener;
 mod marketing_cloud;
+mod partner;
 mod redis;
 mod routes;
 mod secret;

@@ -77,10 +77,12 @@ const MARKETING_CLOUD: &[Key] = &[
     key("scope", Shape::Texts),
     text("business_unit"),
     text("pkce"),
-    text("partner"),
+    key("partner", Shape::TextOrSection(PARTNER)),
     text("auth_base_url"),
     key("instance_hosts", Shape::Texts),
 ];
+
+const PARTNER: &[Key] = &[key("tenants", Shape::Texts), text("auth_base_url")];
 
 const SESSION: &[Key] = &[
     key("keys", Shape::Secrets),

@@ -147,7 +147,7 @@ marketing_cloud:
   client_id:
   client_secret: [x]
   scope: []
-  partner: true
+  partner: maybe
 session:
   keys: []
   lifetime: 1h
@@ -185,7 +185,7 @@ tenants: []
             "6:3 SG-6004 marketing_cloud.client_id",
             "7:18 SG-6004 marketing_cloud.client_secret",
             "8:10 SG-6004 marketing_cloud.scope",
-            "9:12 SG-6005 marketing_cloud.partner",
+            "9:12 SG-6004 marketing_cloud.partner",
             "11:9 SG-6004 session.keys",
             "13:17 SG-6004 session.idle_timeout",
             "14:26 SG-6004 session.store.redis.url",

@@ -69,6 +69,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
     let long = |length| Some("x".repeat(length));
     let session = Session {
         id: SessionId::generate(subject.entropy.as_ref()),
+        tenant: None,
         tokens: TokenSet {
             access: AccessToken::parse(&token).ok()?,
             refresh: Some(RefreshToken::parse(&token).ok()?),

@@ -72,6 +72,7 @@ async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), Tok
         pkce: known.pkce,
         auth: known.auth.clone(),
         fence: known.fence.clone(),
+        partner: None,
     };
     let verifier = (known.pkce == Pkce::S256).then(|| pkce::verifier(subject.entropy.as_ref()));
     let redirect_uri = subject.site.redirect_uri();

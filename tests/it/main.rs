@@ -36,6 +36,7 @@ mod loops;
 mod metrics;
 mod names;
 mod outage;
+mod partner;
 mod pipelining;
 mod protocol;
 mod race;

@@ -58,10 +58,14 @@ impl Resolver<'_> {
         let path = section.child("business_unit");
         let business_unit = self.optional(&path, raw.business_unit, values::business_unit);
         let pkce = self.pkce(&section.child("pkce"), raw.pkce);
-        self.not_yet(&section.child("partner"), raw.partner);
         let path = section.child("auth_base_url");
         let auth = self.auth_base_url(&path, raw.auth_base_url);
-        let fence = self.fence(&section.child("instance_hosts"), raw.instance_hosts);
+        let mut fence = self.fence(&section.child("instance_hosts"), raw.instance_hosts);
+        let local = auth.as_ref().is_some_and(Origin::is_loopback);
+        let partner = self.partner(&section.child("partner"), raw.partner, local);
+        if let Some(partner) = &partner {
+            fence = fence.with_partners(partner.tenants.clone());
+        }
         let subdomain = subdomain?;
         Some(Provider {
             auth: auth.unwrap_or_else(|| subdomain.auth_origin()),
@@ -72,6 +76,7 @@ impl Resolver<'_> {
             business_unit,
             pkce,
             fence,
+            partner,
         })
     }
 
@@ -225,6 +230,7 @@ fn is_within(rule: &HostRule, fence: &Fence) -> bool {
         // Any label stands for all of them.
         HostRule::Label { suffix } => host(&format!("x{suffix}")),
         HostRule::Host(name) => host(name),
+        HostRule::Local { .. } => false,
         HostRule::Exact(origins) => origins.iter().all(|origin| fence.admits(origin)),
     }
 }

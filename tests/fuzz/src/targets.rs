@@ -314,6 +314,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
     let granted = Granted::parse(seeds::TOKEN_REPLY[0], &fence, now).expect("a good reply");
     let session = Session {
         id: SessionId::generate(&Fixed),
+        tenant: None,
         tokens: granted.tokens,
         person: Person {
             sub: "10654321".to_owned(),
