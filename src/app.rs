@@ -20,8 +20,10 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::admin::Readiness;
 use crate::config::Config;
+use crate::config::Tenant;
 use crate::crypto::Entropy;
 use crate::crypto::OsEntropy;
+use crate::http::Origin;
 use crate::net::census::Census;
 use crate::net::settings::Listen;
 use crate::net::tls::ServerTls;
@@ -89,7 +91,10 @@ impl App {
         let tls = config
             .tls
             .as_ref()
-            .map(|tls| ServerTls::new(tls, config.public_url.host()))
+            .map(|tls| {
+                let urls = config.tenants().flat_map(Tenant::urls);
+                ServerTls::new(tls, &urls.map(Origin::host).collect::<Vec<_>>())
+            })
             .transpose()?;
         let count = config
             .workers
@@ -118,17 +123,22 @@ impl App {
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
-        let (gateway, rereader, readiness, registry, store) =
-            build::gateway(config, ports, control.handle(), &tasks, identity)?;
-        let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
-        let provider = Arc::clone(&gateway.provider);
+        let build::Built {
+            house,
+            rereader,
+            readiness,
+            registry,
+            store,
+        } = build::house(config, ports, control.handle(), &tasks, identity)?;
+        let (house, rereader) = (Arc::new(house), Arc::new(rereader));
+        let provider = Arc::clone(&house.first.provider);
         rereader.reread();
         Arc::clone(&rereader).watch(control.handle());
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
             let worker = worker::Settings {
                 listener: public.try_clone()?,
-                gateway: Arc::clone(&gateway),
+                house: Arc::clone(&house),
                 tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
                 door: door.clone(),
                 upstreams: Arc::clone(&upstreams),
@@ -189,7 +199,8 @@ impl App {
         self.store.clone()
     }
 
-    /// Which client secret the provider accepts and since when, once that is known.
+    /// Which client secret the provider accepts and since when, once that is known; of several tenants the
+    /// first one's.
     pub fn client_secret_in_use(&self) -> Option<InUse> {
         match &self.provider.client {
             Client::Web(secrets) => secrets.in_use(),

@@ -238,7 +238,7 @@ impl Fault {
                 "SG-1003",
                 StatusCode::MISDIRECTED_REQUEST,
                 "This host is not served here",
-                "Use the address in `public_url`; a proxy in front has to pass the Host header on unchanged.",
+                "Use the address in `public_url`, or a host of one of the `tenants`; a proxy in front has to pass the Host header on unchanged.",
             ),
             Self::NoRoute => (
                 "SG-1004",

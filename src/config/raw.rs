@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) marketing_cloud: RawMarketingCloud,
     pub(super) session: RawSession,
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
+    pub(super) tenants: Option<Vec<Option<RawTenant>>>,
     pub(super) upstream: RawUpstream,
     pub(super) upstream_tls: Option<RawUpstreamTls>,
     pub(super) rate_limits: RawRateLimits,
@@ -77,6 +78,15 @@ pub(super) enum RawPartner {
 pub(super) struct RawPartnerSection {
     pub(super) tenants: Option<RawTexts>,
     pub(super) auth_base_url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTenant {
+    pub(super) name: Option<String>,
+    pub(super) hosts: Option<RawTexts>,
+    pub(super) marketing_cloud: RawMarketingCloud,
+    pub(super) routes: Option<Vec<Option<RawRoute>>>,
 }
 
 #[derive(Default, Deserialize)]

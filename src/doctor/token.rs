@@ -24,7 +24,7 @@ use crate::oauth::provider::Client;
 use crate::oauth::provider::Pkce;
 
 pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
-    let Client::Web(secrets) = &subject.loaded.config.provider.client else {
+    let Client::Web(secrets) = &subject.tenant().provider.client else {
         return vec![judge(NAME, &ask(subject, None).await)];
     };
     let pair = secrets.pair();
@@ -58,7 +58,7 @@ fn soften(refused: &mut Finding, advice: &str) {
 }
 
 async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), TokenError> {
-    let known = &subject.loaded.config.provider;
+    let known = &subject.tenant().provider;
     let unusable = || TokenError::Refused(TokenErrorCode::Other);
     let secret = secret.and_then(|secret| ClientSecret::parse(secret.expose()).ok());
     let provider = Provider {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
+use tracing::Instrument as _;
 
 use super::Gateway;
 use super::browser_cookies::set_cookies;
@@ -247,7 +248,8 @@ impl Worker {
         verifier: Option<CodeVerifier>,
     ) -> Result<Session, SignInError> {
         let gateway = Arc::clone(&self.gateway);
-        let work = async move { sign_in(&gateway, code, verifier).await };
+        let span = gateway.span.clone();
+        let work = async move { sign_in(&gateway, code, verifier).await }.instrument(span);
         let task = self.gateway.tasks.spawn_on(work, &self.gateway.control);
         task.await.unwrap_or(Err(SignInError::Defect))
     }

@@ -17,6 +17,7 @@ use sha2::Sha256;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::cookie::CookieStore;
 use super::cookie::SealedSession;
@@ -133,7 +134,8 @@ impl Refresher {
         drop(flights);
         let (this, session) = (Arc::clone(self), Arc::clone(session));
         self.tasks.spawn_on(
-            async move { this.fly(key, &session, &sender).await },
+            // Log lines name what the request's do.
+            async move { this.fly(key, &session, &sender).await }.in_current_span(),
             &self.runtime,
         );
         Some(Waiting {

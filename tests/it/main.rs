@@ -56,6 +56,7 @@ mod sign_in;
 mod store;
 mod streaming;
 mod support;
+mod tenants;
 mod time;
 mod tls;
 mod topologies;

@@ -29,18 +29,20 @@ impl Resolver<'_> {
     /// The provider, and where its client's secrets can be read again.
     pub(super) fn provider(
         &mut self,
+        parent: &KeyPath,
         raw: RawMarketingCloud,
     ) -> (Option<Provider>, Vec<SecretSource>) {
         let mut sources = Vec::new();
-        (self.package(raw, &mut sources), sources)
+        let section = parent.child("marketing_cloud");
+        (self.package(&section, raw, &mut sources), sources)
     }
 
     fn package(
         &mut self,
+        section: &KeyPath,
         raw: RawMarketingCloud,
         sources: &mut Vec<SecretSource>,
     ) -> Option<Provider> {
-        let section = KeyPath::root().child("marketing_cloud");
         let hint = "the part before .auth.marketingcloudapis.com in the package's URLs";
         let path = section.child("subdomain");
         let subdomain = self.required(&path, raw.subdomain, hint, Subdomain::parse);
@@ -48,7 +50,7 @@ impl Resolver<'_> {
         let path = section.child("client_id");
         let client_id = self.required(&path, raw.client_id, hint, ClientId::parse);
         let client = self.client(
-            &section,
+            section,
             raw.client_type,
             raw.client_secret,
             raw.next_client_secret,

@@ -213,8 +213,7 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "SG-6004 csrf.header: is a header that",
     ),
     ("csrf: off", "SG-6004 csrf: must be a mapping"),
-    ("tenants: []", "SG-6005 tenants"),
-    ("tenants:", "SG-6005 tenants"),
+    ("tenants:", "SG-6004 tenants"),
     (
         "timeouts: { upstream_connect: 1s, upstream_response: 1h, upstream_idle: 5s }",
         "",
