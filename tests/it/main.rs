@@ -57,6 +57,7 @@ mod store;
 mod streaming;
 mod support;
 mod tenants;
+mod tenants_process;
 mod time;
 mod tls;
 mod topologies;
