@@ -20,8 +20,10 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::admin::Readiness;
 use crate::config::Config;
+use crate::config::Tenant;
 use crate::crypto::Entropy;
 use crate::crypto::OsEntropy;
+use crate::http::Origin;
 use crate::net::census::Census;
 use crate::net::settings::Listen;
 use crate::net::socket::Bound;
@@ -90,7 +92,10 @@ impl App {
         let tls = config
             .tls
             .as_ref()
-            .map(|tls| ServerTls::new(tls, config.public_url.host()))
+            .map(|tls| {
+                let urls = config.tenants().flat_map(Tenant::urls);
+                ServerTls::new(tls, &urls.map(Origin::host).collect::<Vec<_>>())
+            })
             .transpose()?;
         let count = config
             .workers
@@ -118,7 +123,13 @@ impl App {
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
-        let (gateway, rereader, readiness, registry, store) = build::gateway(
+        let build::Built {
+            house,
+            rereader,
+            readiness,
+            registry,
+            store,
+        } = build::house(
             config,
             ports,
             control.handle(),
@@ -126,8 +137,8 @@ impl App {
             identity,
             &upstreams,
         )?;
-        let (gateway, rereader) = (Arc::new(gateway), Arc::new(rereader));
-        let provider = Arc::clone(&gateway.provider);
+        let (house, rereader) = (Arc::new(house), Arc::new(rereader));
+        let provider = Arc::clone(&house.first.provider);
         rereader.reread();
         Arc::clone(&rereader).watch(control.handle());
         let mut workers = Vec::with_capacity(count);
@@ -137,7 +148,7 @@ impl App {
                     .iter()
                     .map(Bound::try_clone)
                     .collect::<Result<_, _>>()?,
-                gateway: Arc::clone(&gateway),
+                house: Arc::clone(&house),
                 tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
                 door: door.clone(),
                 upstreams: Arc::clone(&upstreams),
@@ -195,7 +206,8 @@ impl App {
         self.store.clone()
     }
 
-    /// Which client secret the provider accepts and since when, once that is known.
+    /// Which client secret the provider accepts and since when, once that is known; of several tenants the
+    /// first one's.
     pub fn client_secret_in_use(&self) -> Option<InUse> {
         match &self.provider.client {
             Client::Web(secrets) => secrets.in_use(),

@@ -16,6 +16,7 @@ pub mod rotation;
 pub mod secret_source;
 mod shape;
 mod source;
+pub mod tenant;
 mod yaml;
 
 use std::io::Read;
@@ -32,14 +33,14 @@ pub use problem::Warning;
 pub use report::Report;
 pub use report::report;
 pub use secret_source::SecretSource;
+pub use tenant::Tenant;
+pub use tenant::TenantName;
 
 use crate::crypto::KeyRing;
 use crate::gateway::CrossSite;
 use crate::gateway::Rates;
-use crate::gateway::Route;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
-use crate::http::Origin;
 use crate::net::settings::Clocks;
 use crate::net::settings::Drain;
 use crate::net::settings::Limits;
@@ -47,7 +48,6 @@ use crate::net::settings::Listen;
 use crate::net::settings::Protocols;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
-use crate::oauth::Provider;
 use crate::session::NotBefore;
 use crate::session::Policy;
 use crate::session::shared::Keeping;
@@ -65,8 +65,10 @@ use source::Layer;
 /// Everything that `serve` needs to know; nothing in it can be invalid.
 #[derive(Debug)]
 pub struct Config {
-    /// What browsers type: `https`, or `http` on loopback.
-    pub public_url: Origin,
+    /// Whom the gateway serves: the only tenant, or the first of several.
+    pub first: Tenant,
+    /// Further tenants. Each has hosts of its own.
+    pub more: Vec<Tenant>,
     /// The public listeners, at least one.
     pub listen: Vec<Listen>,
     /// The admin listener.
@@ -85,10 +87,6 @@ pub struct Config {
     pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours instead of a plain redirect.
     pub keep_fragment: bool,
-    /// The package at Marketing Cloud.
-    pub provider: Provider,
-    /// Where the client's secrets came from: `client_secret`, then `next_client_secret`.
-    pub client_secret_sources: Vec<SecretSource>,
     /// The keys that seal sessions.
     pub keys: KeyRing,
     /// Where they came from, in the same order.
@@ -99,8 +97,6 @@ pub struct Config {
     pub shared: Option<(RedisSettings, Keeping)>,
     /// The sessions that are refused, and the file that lists them.
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
-    /// Which path goes where.
-    pub routes: Vec<Route>,
     /// How many connections upstreams get.
     pub pool: PoolLimits,
     /// How much of a tenant's API one person and one tenant get.
@@ -126,11 +122,14 @@ pub struct Loaded {
     pub config: Config,
     /// Settings that work but are risky, in the order of the file.
     pub warnings: Vec<Warning>,
-    /// Where the client's secrets stand, in the order of their sources.
-    secret_places: Vec<Location>,
 }
 
 impl Config {
+    /// Everybody whom the gateway serves.
+    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
     /// Reads the file at `path` and the overrides in `environment`.
     pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
         let name: Arc<str> = path.to_string_lossy().into();
@@ -208,13 +207,8 @@ fn load(
         base,
     }
     .configuration(raw);
-    let secret_places = rotation::paths().map(|path| findings.places.value(&path));
     let (config, warnings) = findings.finish(config)?;
-    Ok(Loaded {
-        config,
-        warnings,
-        secret_places: secret_places.into(),
-    })
+    Ok(Loaded { config, warnings })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod token;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
@@ -28,10 +29,12 @@ pub use subject::Subject;
 pub use subject::Unfit;
 
 use crate::config::Problems;
+use subject::Scope;
 
 /// One look at something.
 struct Step {
     name: &'static str,
+    scope: Scope,
     look: fn(&Subject) -> BoxFuture<'_, Vec<Finding>>,
 }
 
@@ -39,42 +42,52 @@ struct Step {
 const STEPS: [Step; 10] = [
     Step {
         name: "configuration",
+        scope: Scope::Process,
         look: |subject| Box::pin(async { configuration::look(subject) }),
     },
     Step {
         name: "session keys",
+        scope: Scope::Process,
         look: |subject| Box::pin(async { keys::look(subject) }),
     },
     Step {
         name: "cookie size",
+        scope: Scope::Tenant,
         look: |subject| Box::pin(async { cookies::look(subject) }),
     },
     Step {
         name: "session store",
+        scope: Scope::Process,
         look: |subject| Box::pin(store::look(subject)),
     },
     Step {
         name: "public URL",
+        scope: Scope::Host,
         look: |subject| Box::pin(public_url::look(subject)),
     },
     Step {
         name: "clock",
+        scope: Scope::Tenant,
         look: |subject| Box::pin(clock::look(subject)),
     },
     Step {
         name: "authorize endpoint",
+        scope: Scope::Tenant,
         look: |subject| Box::pin(authorize::look(subject)),
     },
     Step {
         name: "token endpoint",
+        scope: Scope::Tenant,
         look: |subject| Box::pin(token::look(subject)),
     },
     Step {
         name: "tenant's hosts",
+        scope: Scope::Tenant,
         look: |subject| Box::pin(hosts::tenant(subject)),
     },
     Step {
         name: "upstreams",
+        scope: Scope::Process,
         look: |subject| Box::pin(hosts::upstreams(subject)),
     },
 ];
@@ -104,8 +117,18 @@ async fn walk(
         tell(Progress::Begins(step.name));
         let left = end.saturating_duration_since(Instant::now());
         let patience = subject.patience.min(left);
-        let found = timeout(patience, (step.look)(subject)).await;
-        let found = found.unwrap_or_else(|_| vec![late(step.name, patience)]);
+        let each = subject.each(step.scope);
+        // All tenants at once, so that many take no longer than one.
+        let found = join_all(each.iter().map(async |subject| {
+            let found = timeout(patience, (step.look)(subject)).await;
+            let found = found.unwrap_or_else(|_| vec![late(step.name, patience)]);
+            let name = subject.tenant().name.as_ref();
+            match name.filter(|_| step.scope != Scope::Process) {
+                Some(name) => found.into_iter().map(|it| it.of(name)).collect(),
+                None => found,
+            }
+        }));
+        let found: Vec<Finding> = found.await.into_iter().flatten().collect();
         for finding in &found {
             tell(Progress::Found(finding));
         }
@@ -164,6 +187,7 @@ mod tests {
     async fn however_many_steps_hang_there_is_an_end() {
         let hanging = || Step {
             name: "hanging",
+            scope: Scope::Process,
             look: |_| Box::pin(std::future::pending()),
         };
         let steps: Vec<Step> = std::iter::repeat_with(hanging).take(20).collect();

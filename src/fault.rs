@@ -88,6 +88,10 @@ pub enum Fault {
     ClocksDiffer,
     /// Signed in again and again, and two sessions come back at once.
     SessionDoubled,
+    /// People of this tenant are not let in.
+    TenantNotAdmitted,
+    /// The provider answered with the hosts of another tenant than the person's.
+    TenantsMixed,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -131,7 +135,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -172,6 +176,8 @@ impl Fault {
         Self::FormNotSent,
         Self::ClocksDiffer,
         Self::SessionDoubled,
+        Self::TenantNotAdmitted,
+        Self::TenantsMixed,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -232,7 +238,7 @@ impl Fault {
                 "SG-1003",
                 StatusCode::MISDIRECTED_REQUEST,
                 "This host is not served here",
-                "Use the address in `public_url`; a proxy in front has to pass the Host header on unchanged.",
+                "Use the address in `public_url`, or a host of one of the `tenants`; a proxy in front has to pass the Host header on unchanged.",
             ),
             Self::NoRoute => (
                 "SG-1004",
@@ -455,6 +461,18 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "Your browser sends two sessions at once",
                 "Delete the cookies of this site and of its parent domain, then sign in again.",
+            ),
+            Self::TenantNotAdmitted => (
+                "SG-2040",
+                StatusCode::FORBIDDEN,
+                "Your Marketing Cloud account may not use this tool",
+                "Ask whoever runs this tool to list your account's subdomain in `marketing_cloud.partner.tenants`.",
+            ),
+            Self::TenantsMixed => (
+                "SG-2041",
+                StatusCode::BAD_GATEWAY,
+                "Marketing Cloud answered with another account's address",
+                "Try again; if it stays, quote the code and the request id to whoever runs this tool: the host is in the log.",
             ),
             Self::RefreshUnavailable => (
                 "SG-3001",

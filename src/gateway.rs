@@ -11,6 +11,7 @@ mod cross_site;
 mod endpoints;
 mod fairness;
 pub(crate) mod frames;
+mod front;
 mod identify;
 mod lookup;
 mod loop_breaker;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
@@ -41,6 +43,8 @@ pub use bounds::Bounds;
 pub use cross_site::CrossSite;
 pub use fairness::Fairness;
 pub use fairness::Shares;
+pub use front::Front;
+pub use front::House;
 pub use rates::Limiters;
 pub use rates::Rate;
 pub use rates::Rates;
@@ -48,13 +52,13 @@ pub use route::Route;
 pub use router::Router;
 pub use site::Site;
 pub use unreadable::turned_away;
+pub use unreadable::unreadable;
 pub use used_states::UsedStates;
-pub use worker::Worker;
 
 use crate::crypto::Entropy;
 use crate::net::settings::TrustedProxies;
+use crate::oauth::Directory;
 use crate::oauth::Provider;
-use crate::oauth::endpoint::TokenEndpoint;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
@@ -63,8 +67,12 @@ use crate::telemetry::metrics::Events;
 use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 
-/// What all workers share. Nothing in it changes while requests run.
+/// What all workers share of one site. Nothing in it changes while requests run.
 pub struct Gateway {
+    /// What operators call the tenant, where there are several.
+    pub name: Option<Arc<str>>,
+    /// Says the name in log lines; a request of the only tenant has none.
+    pub span: Span,
     /// The public side.
     pub site: Site,
     /// Which path goes where.
@@ -79,8 +87,8 @@ pub struct Gateway {
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.
     pub provider: Arc<Provider>,
-    /// The provider's token endpoint.
-    pub endpoint: Arc<dyn TokenEndpoint>,
+    /// The token endpoints, by tenant.
+    pub directory: Arc<Directory>,
     /// Seals and opens sessions.
     pub store: Arc<CookieStore>,
     /// Where sessions are kept, if not in cookies.
@@ -96,7 +104,7 @@ pub struct Gateway {
     /// Who has how much under way at the tenants' APIs.
     pub fairness: Arc<Fairness>,
     /// How often one address may sign in.
-    pub limiters: Limiters,
+    pub limiters: Arc<Limiters>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For states, verifiers and ids.

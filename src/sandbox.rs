@@ -56,6 +56,7 @@ pub use self::record::Recorded;
 pub use self::settings::Client;
 pub use self::settings::ClientKind;
 pub use self::settings::InstanceUrlStyle;
+pub use self::settings::PartnerTenant;
 pub use self::settings::Settings;
 pub use self::tool::Tool;
 
@@ -95,6 +96,13 @@ impl Sandbox {
     /// A handle for faults, counters and records; it outlives the sandbox without keeping it up.
     pub fn control(&self) -> Control {
         Control::new(Arc::clone(&self.tenant))
+    }
+
+    /// The same for another tenant: see [`Settings::partners`].
+    pub fn control_of(&self, subdomain: &str) -> Option<Control> {
+        let mut partners = self.tenant.partners.iter();
+        let (_, partner) = partners.find(|(name, _)| name == subdomain)?;
+        Some(Control::new(Arc::clone(partner)))
     }
 
     /// Stops at once, cutting open connections, and waits until every task has ended.

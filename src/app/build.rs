@@ -1,7 +1,10 @@
-//! From the configuration to the state that all workers share.
+//! From the configuration to the state that all workers share: one site for each host of each tenant.
+
+mod sites;
 
 use std::sync::Arc;
 
+use futures_util::future::select_all;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -11,7 +14,6 @@ use super::Ports;
 use super::StartError;
 use super::metrics;
 use super::reread::CertificateFiles;
-use super::reread::ClientSecretFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
 use super::reread::Rereader;
@@ -21,37 +23,29 @@ use crate::admin::Readiness;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
-use crate::gateway::Arrivals;
+use crate::crypto::Keys;
 use crate::gateway::Bounds;
-use crate::gateway::Fairness;
-use crate::gateway::Gateway;
+use crate::gateway::House;
 use crate::gateway::Limiters;
 use crate::gateway::Route;
-use crate::gateway::Router;
-use crate::gateway::Site;
-use crate::gateway::UsedStates;
 use crate::net::settings::Tls;
 use crate::net::tls::Identity;
-use crate::oauth::Provider;
-use crate::oauth::breaker::Breaker;
-use crate::oauth::endpoint::ProviderClient;
-use crate::oauth::endpoint::TokenEndpoint;
-use crate::oauth::metered::Metered;
-use crate::session::CookieStore;
 use crate::session::NotBefore;
-use crate::session::Refresher;
 use crate::session::Revocations;
-use crate::session::shared::Shared;
-use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 use crate::upstream::ClientTls;
 use crate::upstream::Upstreams;
 use crate::upstream::settings::number;
+use sites::Builder;
+use sites::Common;
 
-/// Gives the routes' upstreams their slots and reads the files of their TLS.
+/// Gives the routes' upstreams their slots and reads the files of their TLS. Tenants whose routes lead to
+/// the same tool share its connections.
 pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams, StartError> {
-    let tools = config.routes.iter_mut().filter_map(Route::tool_mut);
-    let list = number(tools.collect());
+    let tenants = std::iter::once(&mut config.first).chain(&mut config.more);
+    let tools = tenants.flat_map(|tenant| &mut tenant.routes);
+    let list = number(tools.filter_map(Route::tool_mut).collect());
     let resolver = Arc::clone(&ports.resolver);
     Ok(Upstreams::new(
         &list,
@@ -62,136 +56,130 @@ pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams,
 }
 
 /// Puts the rooms together, and what watches the files behind them beside it.
-pub(super) fn gateway(
-    config: Config,
+pub(super) fn house(
+    mut config: Config,
     ports: &Ports,
     control: &Handle,
     tasks: &TaskTracker,
     identity: Option<Arc<Identity>>,
     upstreams: &Upstreams,
 ) -> Result<Built, StartError> {
-    let site = Site::new(config.public_url, config.endpoint_prefix);
-    let provider = Arc::new(config.provider);
-    let client = ProviderClient::new(
-        Arc::clone(&provider),
-        site.redirect_uri(),
-        Arc::clone(&ports.clock),
-    )?;
-    let events = Events::default();
-    let breaker = Arc::new(Breaker::new(
-        Metered::new(client, events.clone()),
-        Arc::clone(&ports.clock),
-        Arc::clone(&ports.entropy),
-    ));
-    let endpoint: Arc<dyn TokenEndpoint> = breaker.clone();
-    let tenant = format!("{}/{}", provider.subdomain, provider.client_id.as_str());
-    let store = Arc::new(CookieStore {
-        keys: config.keys.into(),
-        names: site.names().clone(),
-        host: site.origin().authority(),
-        tenant: tenant.clone(),
-        policy: config.session,
-        fence: provider.fence.clone(),
-        entropy: Arc::clone(&ports.entropy),
-        events: events.clone(),
-    });
-    let mut refresher = Refresher::new(
-        Arc::clone(&endpoint),
-        Arc::clone(&store),
-        Arc::clone(&ports.clock),
-        tenant,
-        control.clone(),
-        tasks.clone(),
-        events.clone(),
-    );
+    let (first, more) = (config.first, std::mem::take(&mut config.more));
     let revocations = Arc::<Revocations>::default();
-    let shared = config.shared.map(|(settings, keeping)| {
-        let revocations = Arc::clone(&revocations);
-        Shared::new(settings, keeping, &store, revocations, &ports.clock, tasks)
-    });
-    if let Some(shared) = &shared {
-        refresher = refresher.together_with(Arc::clone(&shared.replicas));
+    let mut builder = Builder {
+        common: Common {
+            keys: config.keys.into(),
+            policy: config.session,
+            shared: config.shared,
+            prefix: config.endpoint_prefix,
+            trusted: config.trusted_proxies,
+            cross_site: config.cross_site,
+            bounds: Bounds::from(config.limits),
+            keep_fragment: config.keep_fragment,
+            shares: config.shares,
+            limiters: Arc::new(Limiters::new(config.rates, &ports.clock)),
+            ports,
+            control,
+            tasks,
+        },
+        registry: crate::telemetry::metrics::registry(ports.clock.now()),
+        groups: Vec::new(),
+        revocations: Vec::new(),
+        ready: Vec::new(),
+        stores: Vec::new(),
+    };
+    let (first, mut others) = builder.tenant(first, &revocations)?;
+    for tenant in more {
+        let (site, further) = builder.tenant(tenant, &revocations)?;
+        others.push(site);
+        others.extend(further);
     }
-    let records = shared.as_ref().and_then(|shared| shared.records.clone());
-    let readiness = shared.as_ref().map_or_else(Readiness::default, |shared| {
-        Readiness::with_store(shared.ready())
-    });
-    let store_state = shared.as_ref().map(|shared| shared.link.subscribe());
-    if let Some(shared) = shared {
-        shared.run(control);
-    }
+    let Builder {
+        common,
+        mut registry,
+        mut groups,
+        revocations,
+        ready,
+        stores,
+    } = builder;
+    let hall = if others.is_empty() {
+        Arc::clone(&first.traffic)
+    } else {
+        let own = common.prefix.as_str();
+        let hall = Arc::new(Traffic::new(own, []));
+        let registry = labelled(&mut registry, NOBODY);
+        registry.register_collector(Box::new(Arc::clone(&hall)));
+        hall
+    };
+    let store = all(stores, control);
+    registry.register_collector(Box::new(metrics::Store(store.clone())));
     let watched = Watched {
         keys: config.key_sources,
-        client_secrets: config.client_secret_sources,
         not_before: config.not_before,
         certificate: config.tls.zip(identity),
         upstreams: upstreams.tls_of_files(),
     };
-    let rereader = watched.rereader(&store, &provider, &revocations, &ports.clock);
-    let router = Router::new(config.routes);
-    let traffic = metrics::traffic(&site, &router);
-    let mut registry = crate::telemetry::metrics::registry(ports.clock.now());
-    events.register(&mut registry);
-    registry.register_collector(Box::new(Arc::clone(&traffic)));
-    registry.register_collector(Box::new(metrics::State::new(
-        &provider,
-        &breaker,
-        store_state.clone(),
-    )));
-    let gateway = Gateway {
-        site,
-        router,
-        trusted: config.trusted_proxies,
-        cross_site: config.cross_site,
-        bounds: Bounds::from(config.limits),
-        keep_fragment: config.keep_fragment,
-        provider,
-        endpoint,
+    let clock = &ports.clock;
+    groups.extend(watched.groups(&common.keys, &revocations, clock));
+    Ok(Built {
+        house: House {
+            first: Arc::new(first),
+            more: others.into_iter().map(Arc::new).collect(),
+            hall,
+        },
+        rereader: Rereader::new(groups, revocations, Arc::clone(clock)),
+        readiness: all(ready, control).map_or_else(Readiness::default, Readiness::with_store),
+        registry,
         store,
-        refresher: Arc::new(refresher),
-        records,
-        arrivals: Arrivals::default(),
-        revocations,
-        used_states: UsedStates::default(),
-        fairness: Arc::new(Fairness::new(config.shares)),
-        limiters: Limiters::new(config.rates, &ports.clock),
-        clock: Arc::clone(&ports.clock),
-        entropy: Arc::clone(&ports.entropy),
-        control: control.clone(),
-        tasks: tasks.clone(),
-        events,
-        traffic,
-    };
-    Ok((gateway, rereader, readiness, registry, store_state))
+    })
 }
 
-/// The files that may change while the gateway runs.
+/// The part of the registry whose numbers are a tenant's.
+fn labelled<'a>(registry: &'a mut Registry, tenant: &str) -> &'a mut Registry {
+    registry.sub_registry_with_label(("tenant".into(), tenant.to_owned().into()))
+}
+
+/// Whether all of these are so; `None` of none.
+fn all(mut each: Vec<watch::Receiver<bool>>, control: &Handle) -> Option<watch::Receiver<bool>> {
+    if each.len() < 2 {
+        return each.pop();
+    }
+    let (whole, answer) = watch::channel(false);
+    control.spawn(async move {
+        loop {
+            let now = each.iter_mut().all(|one| *one.borrow_and_update());
+            whole.send_if_modified(|was| std::mem::replace(was, now) != now);
+            let changes = each.iter_mut().map(|one| Box::pin(one.changed()));
+            let (Ok(()), ..) = select_all(changes).await else {
+                break;
+            };
+        }
+    });
+    Some(answer)
+}
+
+/// The name of nobody, which no tenant can have.
+const NOBODY: &str = "-";
+
+/// The files of all sites that may change while the gateway runs.
 struct Watched {
     keys: Vec<SecretSource>,
-    client_secrets: Vec<SecretSource>,
     not_before: Option<(NotBeforeFile, NotBefore)>,
     certificate: Option<(Tls, Arc<Identity>)>,
     upstreams: Vec<Arc<ClientTls>>,
 }
 
 impl Watched {
-    fn rereader(
+    fn groups(
         self,
-        store: &Arc<CookieStore>,
-        provider: &Arc<Provider>,
-        revocations: &Arc<Revocations>,
+        keys: &Arc<Keys>,
+        revocations: &[Arc<Revocations>],
         clock: &Arc<dyn Clock>,
-    ) -> Rereader {
-        let mut groups: Vec<Box<dyn Group>> = vec![
-            Box::new(KeyFiles {
-                sources: self.keys,
-                store: Arc::clone(store),
-            }),
-            Box::new(ClientSecretFiles {
-                sources: self.client_secrets,
-                provider: Arc::clone(provider),
-            }),
-        ];
+    ) -> Vec<Box<dyn Group>> {
+        let mut groups: Vec<Box<dyn Group>> = vec![Box::new(KeyFiles {
+            sources: self.keys,
+            keys: Arc::clone(keys),
+        })];
         if let Some((
             Tls::Files {
                 certificate, key, ..
@@ -209,22 +197,29 @@ impl Watched {
             groups.push(Box::new(UpstreamTlsFiles::new(tls)));
         }
         if let Some((file, list)) = self.not_before {
-            revocations.replace(list, clock.now());
+            for site in revocations {
+                site.replace(list.clone(), clock.now());
+            }
             groups.push(Box::new(RevocationFile {
                 file,
-                revocations: Arc::clone(revocations),
+                revocations: revocations.to_vec(),
                 clock: Arc::clone(clock),
             }));
         }
-        Rereader::new(groups, Arc::clone(revocations), Arc::clone(clock))
+        groups
     }
 }
 
-/// What requests share, what watches files, what probes and scrapes tell, and whether the store answers.
-type Built = (
-    Gateway,
-    Rereader,
-    Readiness,
-    Registry,
-    Option<watch::Receiver<bool>>,
-);
+/// What came of a configuration.
+pub(super) struct Built {
+    /// The sites, for all workers.
+    pub(super) house: House,
+    /// Watches files.
+    pub(super) rereader: Rereader,
+    /// What probes are told.
+    pub(super) readiness: Readiness,
+    /// What scrapes are told.
+    pub(super) registry: Registry,
+    /// Whether the session store answers.
+    pub(super) store: Option<watch::Receiver<bool>>,
+}

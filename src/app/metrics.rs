@@ -12,9 +12,10 @@ use prometheus_client::registry::Unit;
 use tokio::sync::watch;
 
 use crate::gateway::Router;
-use crate::gateway::Site;
+use crate::gateway::route::PathPrefix;
+use crate::oauth::Directory;
 use crate::oauth::Provider;
-use crate::oauth::breaker::Rests;
+use crate::oauth::breaker::Rests as _;
 use crate::oauth::client_secrets::Which;
 use crate::oauth::provider::Client;
 use crate::telemetry::metrics::Traffic;
@@ -22,29 +23,24 @@ use crate::telemetry::metrics::labels::BySecret;
 use crate::telemetry::metrics::labels::Secret;
 use crate::telemetry::metrics::seconds;
 
-/// Numbers for every route, by its prefix.
-pub(super) fn traffic(site: &Site, router: &Router) -> Arc<Traffic> {
-    Arc::new(Traffic::new(site.prefix().as_str(), router.prefixes()))
+/// Numbers for every route, by its prefix, and for our own endpoints under `own`.
+pub(super) fn traffic(own: &PathPrefix, router: &Router) -> Arc<Traffic> {
+    Arc::new(Traffic::new(own.as_str(), router.prefixes()))
 }
 
-/// The state of what stands behind the gateway: the provider and the store.
+/// The state of one tenant's provider.
 pub(super) struct State {
     provider: Arc<Provider>,
-    breaker: Arc<dyn Rests>,
-    store: Option<watch::Receiver<bool>>,
+    /// One for each host of the tenant.
+    directories: Vec<Arc<Directory>>,
 }
 
 impl State {
-    /// Watches `provider` and its `breaker`, and the store if there is one.
-    pub(super) fn new<B: Rests + 'static>(
-        provider: &Arc<Provider>,
-        breaker: &Arc<B>,
-        store: Option<watch::Receiver<bool>>,
-    ) -> Self {
+    /// Watches `provider` and its `directories`.
+    pub(super) fn new(provider: &Arc<Provider>, directories: Vec<Arc<Directory>>) -> Self {
         Self {
-            store,
             provider: Arc::clone(provider),
-            breaker: breaker.clone(),
+            directories,
         }
     }
 
@@ -89,8 +85,47 @@ impl Collector for State {
             None,
             MetricType::Gauge,
         )?;
-        ConstGauge::new(i64::from(self.breaker.rests())).encode(metric)?;
-        let Some(store) = &self.store else {
+        let rests = self.directories.iter().any(|one| one.rests());
+        ConstGauge::new(i64::from(rests)).encode(metric)?;
+        if self.provider.partner.is_some() {
+            let states = self.directories.iter().map(|one| one.partners_state());
+            let (known, resting) = states.fold((0, 0), |(known, resting), state| {
+                (known + state.known, resting + state.resting)
+            });
+            let gauges = [
+                (
+                    "partner_tenants",
+                    "Other tenants whose token endpoint was asked of late.",
+                    known,
+                ),
+                (
+                    "partner_tenants_resting",
+                    "Those of them whose token calls are held back after a failure.",
+                    resting,
+                ),
+            ];
+            for (name, help, count) in gauges {
+                let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(i64::try_from(count).unwrap_or(0)).encode(metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}
+
+/// Whether the store that replicas share answers, if there is one.
+#[derive(Debug)]
+pub(super) struct Store(pub(super) Option<watch::Receiver<bool>>);
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(store) = &self.0 else {
             return Ok(());
         };
         let metric = encoder.encode_descriptor(
@@ -100,11 +135,5 @@ impl Collector for State {
             MetricType::Gauge,
         )?;
         ConstGauge::new(i64::from(*store.borrow())).encode(metric)
-    }
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("State")
     }
 }

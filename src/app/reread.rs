@@ -60,14 +60,14 @@ struct Known {
 /// Reads files again and takes over what is good.
 pub(super) struct Rereader {
     groups: Mutex<Vec<Known>>,
-    revocations: Arc<Revocations>,
+    revocations: Vec<Arc<Revocations>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Rereader {
     pub(super) fn new(
         groups: Vec<Box<dyn Group>>,
-        revocations: Arc<Revocations>,
+        revocations: Vec<Arc<Revocations>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let watched = groups.into_iter().filter(|group| !group.files().is_empty());
@@ -96,7 +96,9 @@ impl Rereader {
             }
         }
         drop(groups);
-        self.revocations.tidy(self.clock.now());
+        for revocations in &self.revocations {
+            revocations.tidy(self.clock.now());
+        }
     }
 
     /// Reads again whenever something happens to the files, for as long as `control` runs.

@@ -15,9 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Phase;
-use crate::gateway::Gateway;
-use crate::gateway::Worker;
+use crate::gateway::Front;
+use crate::gateway::House;
 use crate::gateway::turned_away;
+use crate::gateway::unreadable;
 use crate::net::Manner;
 use crate::net::Registry;
 use crate::net::Server;
@@ -38,7 +39,7 @@ use crate::upstream::Upstreams;
 /// What a worker needs to begin.
 pub(super) struct Settings {
     pub(super) listeners: Vec<Bound>,
-    pub(super) gateway: Arc<Gateway>,
+    pub(super) house: Arc<House>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) door: Door,
@@ -70,7 +71,7 @@ pub(super) fn run(settings: Settings) {
 async fn work(settings: Settings) {
     let Settings {
         listeners,
-        gateway,
+        house,
         tls: server_tls,
         upstreams,
         door,
@@ -82,22 +83,22 @@ async fn work(settings: Settings) {
         Ok(acceptors) => acceptors,
         Err(error) => return tracing::error!(%error, "A worker cannot listen."),
     };
-    let mut revoked = gateway.revocations.subscribe();
+    let mut revoked = house.first.revocations.subscribe();
     let registry = Rc::<Registry>::default();
     let drain = CancellationToken::new();
-    let seed = u64::from_ne_bytes(gateway.entropy.bytes());
+    let seed = u64::from_ne_bytes(house.first.entropy.bytes());
     let upstream = Client::new(upstreams, seed);
     let access = log.access.then(|| AccessLog::new(log.format));
-    let answers = Arc::clone(&gateway);
-    let unreadable = WriteFailure::new(move |status| answers.unreadable(status));
-    let worker = Rc::new(Worker::new(gateway, upstream, access, drain.clone()));
+    let hall = Arc::clone(&house.hall);
+    let failure = WriteFailure::new(move |status| unreadable(&hall, status));
+    let worker = Rc::new(Front::new(&house, upstream, access, &drain));
     let manner = Manner {
         tls: server_tls.map(TlsAcceptor::from),
         protocols: door.protocols,
         limits: door.limits,
         trusted: door.trusted,
         census: door.census,
-        failure: unreadable,
+        failure,
         turned_away,
     };
     let server = Rc::new(Server::new(

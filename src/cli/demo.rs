@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         )
     })?;
     log::init(loaded.config.log);
-    let url = loaded.config.public_url.to_string();
+    let url = loaded.config.first.public_url.to_string();
     let app = App::start(loaded.config, &Ports::default())
         .map_err(|error| Failure::new(Exit::Unavailable, error))?;
     terminal.say(&format!("Open {url}/\n\nEverything runs on this machine: tenant {}, tool {}.\nSign in as anybody. Press Ctrl-C to stop.\n", sandbox.origin(), tool.origin()));

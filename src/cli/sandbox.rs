@@ -9,6 +9,8 @@ use super::Failure;
 use super::Terminal;
 use crate::crypto::OsEntropy;
 use crate::lifecycle;
+use crate::oauth::Subdomain;
+use crate::sandbox::PartnerTenant;
 use crate::sandbox::Sandbox;
 use crate::sandbox::Settings;
 use crate::time::SystemClock;
@@ -28,9 +30,23 @@ pub(super) struct Options {
     /// Sign this person in without showing a page
     #[arg(long, value_name = "PERSON")]
     auto_sign_in: Option<String>,
+    /// Another tenant that has installed the package, with one person: SUBDOMAIN=PERSON
+    ///
+    /// It is reached as SUBDOMAIN.localhost at the same port; its person comes back with `tssd`.
+    #[arg(long, value_name = "SUBDOMAIN=PERSON", value_parser = partner)]
+    partner_tenant: Vec<(String, String)>,
     /// Refuse sign-ins without PKCE
     #[arg(long)]
     require_pkce: bool,
+}
+
+fn partner(text: &str) -> Result<(String, String), String> {
+    let (subdomain, person) = text
+        .split_once('=')
+        .filter(|(_, person)| !person.is_empty())
+        .ok_or("must be SUBDOMAIN=PERSON")?;
+    Subdomain::parse(subdomain).map_err(|error| format!("the subdomain {error}"))?;
+    Ok((subdomain.to_owned(), person.to_owned()))
 }
 
 /// Runs the tenant until it is told to stop.
@@ -41,6 +57,11 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         refresh_grace: options.refresh_grace,
         auto_sign_in: options.auto_sign_in.clone(),
         require_pkce: options.require_pkce,
+        partners: (options.partner_tenant.iter().zip(1..))
+            .map(|((subdomain, person), number)| {
+                PartnerTenant::with_person(subdomain, person, 9_000_000 + number * 10_000)
+            })
+            .collect(),
         ..Settings::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

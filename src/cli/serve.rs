@@ -9,6 +9,7 @@ use crate::app::Ports;
 use crate::app::StartError;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::config::Tenant;
 use crate::config::report;
 use crate::config::rotation::Rotation;
 use crate::lifecycle;
@@ -61,7 +62,8 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     for warning in loaded.warnings.iter().chain(&rotation.warnings) {
         tracing::warn!(event = "configuration.warning", "{warning}");
     }
-    let public_url = loaded.config.public_url.clone();
+    let urls = loaded.config.tenants().flat_map(Tenant::urls);
+    let public_url = urls.map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let drain = loaded.config.drain;
     let sockets = match predecessor {
         // Its configuration may have been another.
@@ -73,7 +75,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     tracing::info!(
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
-        public_url = %public_url,
+        public_url,
         pid = std::process::id(),
         listen = %app.listens(),
         admin = %app.admin_address(),

@@ -43,10 +43,6 @@ impl Check<'_> {
     ) -> Option<Value> {
         let Node { at, kind } = node;
         match (shape, kind) {
-            (Shape::Later, _) => {
-                self.later(path, key_at);
-                None
-            }
             (_, Kind::Null) => {
                 self.findings
                     .problem_at(Code::BadValue, at, path, "has no value")
@@ -145,13 +141,6 @@ impl Check<'_> {
             .hint(shape::suggest(keys, key));
     }
 
-    fn later(&mut self, path: &KeyPath, at: &Location) {
-        let message = "is not in this version; it comes later";
-        self.findings
-            .problem_at(Code::NotInThisVersion, at.clone(), path, message)
-            .hint("leave the key out");
-    }
-
     fn misshapen(&mut self, shape: &Shape, path: &KeyPath, at: Location) {
         let wanted = match shape {
             Shape::Text => "must be a single value",
@@ -161,7 +150,6 @@ impl Check<'_> {
             Shape::Section(_) => "must be a mapping of keys to values",
             Shape::Sections(_) => "must be a list of mappings",
             Shape::TextOrSection(_) => "must be a single value or a mapping",
-            Shape::Later => "is not in this version",
         };
         let variable = matches!(at, Location::Variable(_));
         let hint = self.findings.problem_at(Code::BadValue, at, path, wanted);

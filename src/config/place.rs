@@ -169,6 +169,11 @@ impl Places {
         self.note_section(path, key, value);
     }
 
+    /// Whether anything stands at `path`.
+    pub(super) fn has(&self, path: &KeyPath) -> bool {
+        self.found.contains_key(path)
+    }
+
     /// Where the value at `path` stands, or the nearest thing around it.
     pub(super) fn value(&self, path: &KeyPath) -> Location {
         self.nearest(Some(path.clone()), |place| &place.value)

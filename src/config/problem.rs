@@ -82,11 +82,13 @@ pub enum Risk {
     PlainStore,
     /// A client secret that Marketing Cloud is about to end.
     AgeingSecret,
+    /// People of every account that installs the package can sign in.
+    AnyTenant,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -99,6 +101,7 @@ impl Risk {
         Self::OtherProvider,
         Self::PlainStore,
         Self::AgeingSecret,
+        Self::AnyTenant,
     ];
 
     /// The code as printed.
@@ -116,6 +119,7 @@ impl Risk {
             Self::OtherProvider => "SG-6110",
             Self::PlainStore => "SG-6112",
             Self::AgeingSecret => "SG-6111",
+            Self::AnyTenant => "SG-6120",
         }
     }
 }

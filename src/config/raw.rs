@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) marketing_cloud: RawMarketingCloud,
     pub(super) session: RawSession,
     pub(super) routes: Option<Vec<Option<RawRoute>>>,
+    pub(super) tenants: Option<Vec<Option<RawTenant>>>,
     pub(super) upstream: RawUpstream,
     pub(super) upstream_tls: Option<RawUpstreamTls>,
     pub(super) rate_limits: RawRateLimits,
@@ -60,9 +61,32 @@ pub(super) struct RawMarketingCloud {
     pub(super) scope: Option<RawTexts>,
     pub(super) business_unit: Option<String>,
     pub(super) pkce: Option<String>,
-    pub(super) partner: Option<String>,
+    pub(super) partner: Option<RawPartner>,
     pub(super) auth_base_url: Option<String>,
     pub(super) instance_hosts: Option<RawTexts>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawPartner {
+    Switch(String),
+    Section(RawPartnerSection),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawPartnerSection {
+    pub(super) tenants: Option<RawTexts>,
+    pub(super) auth_base_url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTenant {
+    pub(super) name: Option<String>,
+    pub(super) hosts: Option<RawTexts>,
+    pub(super) marketing_cloud: RawMarketingCloud,
+    pub(super) routes: Option<Vec<Option<RawRoute>>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -6,10 +6,12 @@ mod door;
 mod limits;
 mod listener;
 mod marketing_cloud;
+mod partner;
 mod redis;
 mod routes;
 mod secret;
 mod session;
+mod tenants;
 mod upstream;
 mod values;
 
@@ -32,6 +34,8 @@ use crate::telemetry::settings::LogFormat;
 use crate::telemetry::settings::LogLevel;
 use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
+use tenants::Common;
+use tenants::RawServed;
 
 /// What values are resolved against, and where findings go.
 pub(super) struct Resolver<'a> {
@@ -45,7 +49,6 @@ impl Resolver<'_> {
     /// The configuration, unless something that has no default is missing or a problem.
     pub(super) fn configuration(&mut self, mut raw: Raw) -> Option<Config> {
         let root = KeyPath::root();
-        let public_url = self.public_url(raw.public_url);
         let (listen, admin_listen) = self.listeners(raw.listen, raw.listen_mode, raw.admin_listen);
         let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
         let tls = self.tls(raw.tls);
@@ -57,11 +60,20 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
-        let cross_site = self.cross_site(raw.allowed_origins, raw.csrf, public_url.as_ref());
-        let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
-        let session = self.session(raw.session);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
-        let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
+        let served = RawServed {
+            public_url: raw.public_url,
+            marketing_cloud: raw.marketing_cloud,
+            routes: raw.routes,
+            tenants: raw.tenants,
+        };
+        let common = Common {
+            endpoints: endpoint_prefix.as_ref(),
+            tls: &upstream_tls,
+        };
+        let (served, urls) = self.served(served, &common);
+        let cross_site = self.cross_site(raw.allowed_origins, raw.csrf, &urls);
+        let session = self.session(raw.session);
         let pool = self.pool(raw.upstream);
         let shares = self.shares(&mut raw.limits);
         let rates = self.rates(raw.rate_limits);
@@ -70,8 +82,10 @@ impl Resolver<'_> {
         let limits = self.limits(raw.limits);
         let log = self.log(raw.log);
         let (keys, key_sources) = session.keys?;
+        let (first, more) = served?;
         Some(Config {
-            public_url: public_url?,
+            first,
+            more,
             listen,
             admin_listen,
             workers,
@@ -81,14 +95,11 @@ impl Resolver<'_> {
             endpoint_prefix: endpoint_prefix?,
             cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
-            provider: provider?,
-            client_secret_sources,
             keys,
             key_sources,
             session: session.policy,
             shared: session.shared,
             not_before: session.not_before,
-            routes,
             pool,
             shares,
             rates,

@@ -11,6 +11,7 @@ use super::problem::Risk;
 use super::problem::Warning;
 use super::problem::write_finding;
 use crate::config::SecretSource;
+use crate::config::Tenant;
 use crate::oauth::provider::Client;
 use crate::time::UnixTime;
 
@@ -71,34 +72,43 @@ impl Rotation {
     /// Looks at the files of the secrets in `loaded`; `now` tells how old they are.
     pub fn of(loaded: &Loaded, now: UnixTime) -> Self {
         let mut this = Self::default();
-        if !matches!(loaded.config.provider.client, Client::Web(_)) {
-            return this;
-        }
-        let sources = &loaded.config.client_secret_sources;
-        let staged = sources.len() > 1;
-        for ((source, key), place) in sources.iter().zip(KEYS).zip(&loaded.secret_places) {
-            if let Some(age) = age(source, now) {
-                this.aged(age, key, place, staged);
-            }
-        }
-        if !staged {
-            this.notes.push(Note {
-                topic: Topic::NoNextSecret,
-                location: loaded
-                    .secret_places
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(nowhere),
-                key: key(NEXT),
-                message: "is not set; a rotation without downtime needs it".to_owned(),
-                hint: Some(STAGE.to_owned()),
-            });
+        for tenant in loaded.config.tenants() {
+            this.look_at(tenant, now);
         }
         this
     }
 
-    fn aged(&mut self, age: Duration, name: &str, place: &Location, staged: bool) {
-        let (location, key, days) = (place.clone(), key(name), days(age));
+    fn look_at(&mut self, tenant: &Tenant, now: UnixTime) {
+        if !matches!(tenant.provider.client, Client::Web(_)) {
+            return;
+        }
+        let sources = &tenant.client_secret_sources;
+        let staged = sources.len() > 1;
+        let keys = paths(&tenant.section);
+        for (((source, name), key), place) in sources
+            .iter()
+            .zip(KEYS)
+            .zip(keys)
+            .zip(&tenant.secret_places)
+        {
+            if let Some(age) = age(source, now) {
+                self.aged(age, name, key, place, staged);
+            }
+        }
+        if !staged {
+            let place = tenant.secret_places.first();
+            self.notes.push(Note {
+                topic: Topic::NoNextSecret,
+                location: place.cloned().unwrap_or_else(nowhere),
+                key: key(&tenant.section, NEXT),
+                message: "is not set; a rotation without downtime needs it".to_owned(),
+                hint: Some(STAGE.to_owned()),
+            });
+        }
+    }
+
+    fn aged(&mut self, age: Duration, name: &str, key: KeyPath, place: &Location, staged: bool) {
+        let (location, days) = (place.clone(), days(age));
         if age < SOON {
             let left = days_left(age);
             self.notes.push(Note {
@@ -152,15 +162,13 @@ fn days(span: Duration) -> String {
     }
 }
 
-fn key(name: &str) -> KeyPath {
-    KeyPath::root().child("marketing_cloud").child(name)
+fn key(tenant: &KeyPath, name: &str) -> KeyPath {
+    tenant.child("marketing_cloud").child(name)
 }
 
-/// Where the secrets stand, in the order of [`Config::client_secret_sources`].
-///
-/// [`Config::client_secret_sources`]: super::Config::client_secret_sources
-pub(super) fn paths() -> [KeyPath; 2] {
-    KEYS.map(key)
+/// Where the secrets of the tenant at a place stand, in the order of [`Tenant::client_secret_sources`].
+pub(super) fn paths(tenant: &KeyPath) -> [KeyPath; 2] {
+    KEYS.map(|name| key(tenant, name))
 }
 
 fn nowhere() -> Location {

@@ -17,8 +17,6 @@ pub(super) enum Shape {
     Sections(&'static [Key]),
     /// A scalar or a mapping.
     TextOrSection(&'static [Key]),
-    /// Not in this version, whatever stands there.
-    Later,
 }
 
 /// One key of a mapping.
@@ -56,7 +54,14 @@ const TOP: &[Key] = &[
     key("timeouts", Shape::Section(TIMEOUTS)),
     key("limits", Shape::Section(LIMITS)),
     key("log", Shape::Section(LOG)),
-    key("tenants", Shape::Later),
+    key("tenants", Shape::Sections(TENANT)),
+];
+
+const TENANT: &[Key] = &[
+    text("name"),
+    key("hosts", Shape::Texts),
+    key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
+    key("routes", Shape::Sections(ROUTE)),
 ];
 
 const CSRF: &[Key] = &[text("header")];
@@ -77,10 +82,12 @@ const MARKETING_CLOUD: &[Key] = &[
     key("scope", Shape::Texts),
     text("business_unit"),
     text("pkce"),
-    text("partner"),
+    key("partner", Shape::TextOrSection(PARTNER)),
     text("auth_base_url"),
     key("instance_hosts", Shape::Texts),
 ];
+
+const PARTNER: &[Key] = &[key("tenants", Shape::Texts), text("auth_base_url")];
 
 const SESSION: &[Key] = &[
     key("keys", Shape::Secrets),
@@ -170,7 +177,6 @@ const fn key(name: &'static str, shape: Shape) -> Key {
 pub(super) fn suggest(keys: &[Key], unknown: &str) -> String {
     let nearest = keys
         .iter()
-        .filter(|key| !matches!(key.shape, Shape::Later))
         .filter_map(|key| Some((distance(key.name, unknown)?, key.name)))
         .min();
     if let Some((_, name)) = nearest {
@@ -178,6 +184,10 @@ pub(super) fn suggest(keys: &[Key], unknown: &str) -> String {
     }
     let mut elsewhere = Vec::new();
     find_elsewhere(TOP, "", &unknown.to_ascii_lowercase(), &mut elsewhere);
+    // A tenant's keys are those of the only tenant.
+    if elsewhere.len() > 1 {
+        elsewhere.retain(|path| !path.starts_with("tenants["));
+    }
     if let [path] = elsewhere.as_slice() {
         return format!("did you mean {path}?");
     }
@@ -194,7 +204,7 @@ fn find_elsewhere(keys: &[Key], prefix: &str, unknown: &str, found: &mut Vec<Str
             Shape::Section(keys) | Shape::TextOrSection(keys) => Some((keys, '.')),
             Shape::Sections(keys) => Some((keys, ' ')),
             Shape::Secret => Some((SECRET, '.')),
-            Shape::Text | Shape::Texts | Shape::Secrets | Shape::Later => None,
+            Shape::Text | Shape::Texts | Shape::Secrets => None,
         };
         if key.name == unknown || path.replace('.', "_") == unknown {
             found.push(path.clone());

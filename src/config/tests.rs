@@ -4,6 +4,7 @@ mod environment;
 mod rotating;
 mod rules;
 mod secrets;
+mod tenants;
 
 use std::fmt::Write;
 
@@ -96,7 +97,7 @@ fn the_least_that_loads_has_our_defaults() {
     assert_eq!(config.tls, None);
     assert_eq!(config.trusted_proxies.0, []);
     assert_eq!(config.endpoint_prefix.as_str(), "/oauth2/");
-    let provider = &config.provider;
+    let provider = &config.first.provider;
     assert_eq!(
         provider.auth.to_string(),
         "https://mcabc.auth.marketingcloudapis.com"
@@ -113,8 +114,8 @@ fn the_least_that_loads_has_our_defaults() {
     assert_eq!(config.timeouts.response.as_secs(), 120);
     assert_eq!(config.timeouts.idle.as_secs(), 50);
     assert!(config.log.access);
-    let [route] = config.routes.as_slice() else {
-        panic!("{:?}", config.routes);
+    let [route] = config.first.routes.as_slice() else {
+        panic!("{:?}", config.first.routes);
     };
     assert_eq!(route.access, Access::SignedIn);
     assert_eq!(route.token, Token::None);
@@ -132,7 +133,7 @@ fn text_that_looks_like_a_number_stays_text() {
         "1.10",
     ] {
         let Loaded { config, .. } = loaded(&edited("abc123", id));
-        assert_eq!(config.provider.client_id.as_str(), id);
+        assert_eq!(config.first.provider.client_id.as_str(), id);
     }
 }
 
@@ -147,7 +148,7 @@ marketing_cloud:
   client_id:
   client_secret: [x]
   scope: []
-  partner: true
+  partner: maybe
 session:
   keys: []
   lifetime: 1h
@@ -163,7 +164,6 @@ routes:
     to: rest
     token: none
 log: { level: loud, level: info }
-tenants: []
 ";
     let problems = load_text(text).expect_err("many problems");
     let lines: Vec<String> = problems
@@ -185,7 +185,7 @@ tenants: []
             "6:3 SG-6004 marketing_cloud.client_id",
             "7:18 SG-6004 marketing_cloud.client_secret",
             "8:10 SG-6004 marketing_cloud.scope",
-            "9:12 SG-6005 marketing_cloud.partner",
+            "9:12 SG-6004 marketing_cloud.partner",
             "11:9 SG-6004 session.keys",
             "13:17 SG-6004 session.idle_timeout",
             "14:26 SG-6004 session.store.redis.url",
@@ -198,7 +198,6 @@ tenants: []
             "23:12 SG-6004 routes[3].token",
             "24:15 SG-6004 log.level",
             "24:21 SG-6007 log.level",
-            "25:1 SG-6005 tenants",
         ]
     );
 }
@@ -213,8 +212,8 @@ fn an_empty_file_lacks_what_is_required() {
                 "SG-6003 marketing_cloud.subdomain: is missing",
                 "SG-6003 marketing_cloud.client_id: is missing",
                 "SG-6003 marketing_cloud.client_secret: is missing",
-                "SG-6003 session.keys: is missing",
                 "SG-6003 routes: is missing",
+                "SG-6003 session.keys: is missing",
             ],
             "{text}"
         );
@@ -264,7 +263,7 @@ fn a_public_client_needs_no_secret_but_is_warned_about() {
     let Loaded {
         config, warnings, ..
     } = loaded(&text);
-    assert!(matches!(config.provider.client, Client::Public));
+    assert!(matches!(config.first.provider.client, Client::Public));
     assert_eq!(warnings.first().map(|w| w.risk.as_str()), Some("SG-6106"));
     let text = edited("  client_secret: { env: SECRET }\n", "");
     assert_eq!(
@@ -276,7 +275,7 @@ fn a_public_client_needs_no_secret_but_is_warned_about() {
 #[test]
 fn a_rest_route_strips_its_path_and_carries_the_token() {
     let Loaded { config, .. } = loaded(&edited("to: http://127.0.0.1:3000", "to: rest"));
-    let route = config.routes.first().expect("one");
+    let route = config.first.routes.first().expect("one");
     assert_eq!(route.to, Destination::Rest);
     assert_eq!(route.token, Token::Bearer);
     assert!(route.strip_prefix);

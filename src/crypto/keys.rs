@@ -53,11 +53,12 @@ impl Keys {
     }
 }
 
-impl From<KeyRing> for Keys {
+impl From<KeyRing> for Arc<Keys> {
+    /// Several sites may share them: a new ring is then in force at all of them at once.
     fn from(ring: KeyRing) -> Self {
-        Self {
+        Self::new(Keys {
             ring: ArcSwap::from_pointee(ring),
             generation: AtomicU64::new(0),
-        }
+        })
     }
 }

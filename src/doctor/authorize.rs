@@ -35,7 +35,7 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
             finding
         }
         Err(error) => {
-            let auth = &subject.loaded.config.provider.auth;
+            let auth = &subject.tenant().provider.auth;
             let detail = format!("{auth} does not answer: {}", why(error));
             Finding::failed(NAME, Cause::Surroundings, detail)
                 .advice(WAY_OUT)
@@ -45,7 +45,7 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
 }
 
 async fn ask(subject: &Subject, redirect_uri: &str) -> Result<reqwest::Response, reqwest::Error> {
-    let provider = &subject.loaded.config.provider;
+    let provider = &subject.tenant().provider;
     let entropy = subject.entropy.as_ref();
     let challenge =
         (provider.pkce == Pkce::S256).then(|| pkce::challenge(&pkce::verifier(entropy)));

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::time::UnixTime;
 
 pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
-    let auth = &subject.loaded.config.provider.auth;
+    let auth = &subject.tenant().provider.auth;
     // Needs no token: the refusal has a date too.
     let url = format!("{auth}/v2/userinfo");
     let answer = match subject.http.get(url).send().await {

@@ -10,7 +10,8 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
     let loaded = &subject.loaded;
     let rotation = Rotation::of(loaded, subject.clock.now());
     let count = loaded.warnings.len() + rotation.warnings.len();
-    let routes = loaded.config.routes.len();
+    let tenants = loaded.config.tenants();
+    let routes: usize = tenants.map(|tenant| tenant.routes.len()).sum();
     let whole = format!(
         "can be used: {routes} route{}",
         if routes == 1 { "" } else { "s" }

@@ -52,7 +52,7 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
 /// which everything else is as long as it gets in practice.
 fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
     let (config, now) = (&subject.loaded.config, subject.clock.now());
-    let provider = &config.provider;
+    let provider = &subject.tenant().provider;
     let store = CookieStore {
         // Any key makes as many bytes.
         keys: KeyRing::new(MasterKey::generate(subject.entropy.as_ref()), Vec::new()).into(),
@@ -69,6 +69,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
     let long = |length| Some("x".repeat(length));
     let session = Session {
         id: SessionId::generate(subject.entropy.as_ref()),
+        tenant: None,
         tokens: TokenSet {
             access: AccessToken::parse(&token).ok()?,
             refresh: Some(RefreshToken::parse(&token).ok()?),

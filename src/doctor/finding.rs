@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::config::TenantName;
 use crate::fault::Fault;
 
 /// One result.
@@ -78,6 +79,13 @@ impl Finding {
             cause: Some(cause),
             ..Self::ok(name, detail)
         }
+    }
+
+    /// As a finding about one of several tenants.
+    #[must_use]
+    pub(super) fn of(mut self, tenant: &TenantName) -> Self {
+        self.name = format!("{tenant}: {}", self.name).into();
+        self
     }
 
     /// With what to do.

@@ -16,8 +16,8 @@ use crate::upstream::settings::Upstream;
 
 /// The hosts of the tenant that an ordinary user of it is told, where the fence lets tokens go there.
 pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
-    let config = &subject.loaded.config;
-    let provider = &config.provider;
+    let tenant = subject.tenant();
+    let provider = &tenant.provider;
     if provider.auth != provider.subdomain.auth_origin() {
         let detail = "not tried, since auth_base_url leads to another provider";
         return vec![Finding::ok(TENANT, detail)];
@@ -28,7 +28,7 @@ pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
         provider.fence.admits(&origin).then_some((kind, origin))
     });
     let found = join_all(hosts.map(async |(kind, origin)| {
-        let needed = kind == "rest" && config.routes.iter().any(|it| it.to == Destination::Rest);
+        let needed = kind == "rest" && tenant.routes.iter().any(|it| it.to == Destination::Rest);
         connect(subject, &origin, needed).await
     }))
     .await;
@@ -44,7 +44,8 @@ pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
 /// Every address of every tool that a route leads to.
 pub(super) async fn upstreams(subject: &Subject) -> Vec<Finding> {
     let mut known: Vec<&Upstream> = Vec::new();
-    for route in &subject.loaded.config.routes {
+    let tenants = subject.loaded.config.tenants();
+    for route in tenants.flat_map(|tenant| &tenant.routes) {
         if let Destination::Tool(upstream) = &route.to
             && !known.contains(&upstream)
         {

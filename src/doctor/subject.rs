@@ -8,14 +8,18 @@ use rustls::ClientConfig;
 
 use super::PATIENCE;
 use crate::config::Loaded;
+use crate::config::Tenant;
 use crate::crypto::Entropy;
 use crate::crypto::tls;
 use crate::gateway::Site;
+use crate::http::Origin;
 use crate::time::Clock;
 
 /// A configuration with what is needed to try it.
 pub struct Subject {
-    pub(super) loaded: Loaded,
+    pub(super) loaded: Arc<Loaded>,
+    /// Which of the tenants, from 0.
+    tenant: usize,
     pub(super) site: Site,
     pub(super) http: reqwest::Client,
     pub(super) tls: Arc<ClientConfig>,
@@ -44,11 +48,12 @@ impl Subject {
             .user_agent(concat!("sidegate-doctor/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let site = Site::new(
-            loaded.config.public_url.clone(),
+            loaded.config.first.public_url.clone(),
             loaded.config.endpoint_prefix.clone(),
         );
         Ok(Self {
-            loaded,
+            loaded: Arc::new(loaded),
+            tenant: 0,
             site,
             http,
             tls,
@@ -57,6 +62,50 @@ impl Subject {
             patience: PATIENCE,
         })
     }
+
+    /// The tenant that is looked at.
+    pub(super) fn tenant(&self) -> &Tenant {
+        let config = &self.loaded.config;
+        config.tenants().nth(self.tenant).unwrap_or(&config.first)
+    }
+
+    /// Whatever a step has to look at, each for itself.
+    pub(super) fn each(&self, scope: Scope) -> Vec<Self> {
+        let tenants = self.loaded.config.tenants().enumerate();
+        let urls = tenants.flat_map(|(index, tenant)| tenant.urls().map(move |url| (index, url)));
+        let mut seen = None;
+        let wanted = urls.filter(|(index, _)| match scope {
+            Scope::Process => seen.replace(0).is_none(),
+            Scope::Tenant => seen.replace(*index) != Some(*index),
+            Scope::Host => true,
+        });
+        wanted.map(|(index, url)| self.at(index, url)).collect()
+    }
+
+    fn at(&self, tenant: usize, url: &Origin) -> Self {
+        let prefix = self.loaded.config.endpoint_prefix.clone();
+        Self {
+            loaded: Arc::clone(&self.loaded),
+            tenant,
+            site: Site::new(url.clone(), prefix),
+            http: self.http.clone(),
+            tls: Arc::clone(&self.tls),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            patience: self.patience,
+        }
+    }
+}
+
+/// What a step looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// What all tenants have in common.
+    Process,
+    /// Each tenant.
+    Tenant,
+    /// Each host of each tenant.
+    Host,
 }
 
 /// Why there was no answer, down to the system's own words. No URL: its query may be long.

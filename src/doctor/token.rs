@@ -24,7 +24,7 @@ use crate::oauth::provider::Client;
 use crate::oauth::provider::Pkce;
 
 pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
-    let Client::Web(secrets) = &subject.loaded.config.provider.client else {
+    let Client::Web(secrets) = &subject.tenant().provider.client else {
         return vec![judge(NAME, &ask(subject, None).await)];
     };
     let pair = secrets.pair();
@@ -58,7 +58,7 @@ fn soften(refused: &mut Finding, advice: &str) {
 }
 
 async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), TokenError> {
-    let known = &subject.loaded.config.provider;
+    let known = &subject.tenant().provider;
     let unusable = || TokenError::Refused(TokenErrorCode::Other);
     let secret = secret.and_then(|secret| ClientSecret::parse(secret.expose()).ok());
     let provider = Provider {
@@ -72,6 +72,7 @@ async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), Tok
         pkce: known.pkce,
         auth: known.auth.clone(),
         fence: known.fence.clone(),
+        partner: None,
     };
     let verifier = (known.pkce == Pkce::S256).then(|| pkce::verifier(subject.entropy.as_ref()));
     let redirect_uri = subject.site.redirect_uri();

@@ -8,13 +8,24 @@ use crate::http::pages;
 use crate::http::pages::Account;
 use crate::http::reply;
 use crate::http::reply::Reply;
+use crate::oauth::Subdomain;
 use crate::session::Session;
 use crate::time::UnixTime;
 
 impl Worker {
     /// `GET /oauth2/userinfo`.
     pub(super) fn userinfo(&self, session: &Session) -> Reply {
-        reply::json(&describe(session, self.gateway.clock.now()))
+        reply::json(&describe(
+            session,
+            self.tenant(session),
+            self.gateway.clock.now(),
+        ))
+    }
+
+    /// The subdomain of the person's tenant.
+    fn tenant<'a>(&'a self, session: &'a Session) -> &'a Subdomain {
+        let configured = &self.gateway.provider.subdomain;
+        session.tenant.as_ref().unwrap_or(configured)
     }
 
     /// `GET /oauth2/`.
@@ -29,6 +40,7 @@ impl Worker {
                     .clone()
                     .unwrap_or_else(|| person.sub.clone()),
             ),
+            ("Tenant", self.tenant(session).to_string()),
             ("Enterprise", number(person.enterprise)),
             ("Business unit", number(person.business_unit)),
             ("Signed in until", readable(session.ends_at)),
@@ -45,7 +57,7 @@ impl Worker {
     }
 }
 
-fn describe(session: &Session, now: UnixTime) -> Value {
+fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
     let person = &session.person;
     let ends = session.ends_at.min(session.idle_until);
     json!({
@@ -55,6 +67,7 @@ fn describe(session: &Session, now: UnixTime) -> Value {
             "email": person.email,
             "preferred_username": person.preferred_username,
         },
+        "tenant": tenant.as_str(),
         "organization": { "enterprise_id": person.enterprise, "member_id": person.business_unit },
         "business_unit": person.business_unit,
         "scope": session.scope,
@@ -85,8 +98,10 @@ mod tests {
 
     #[test]
     fn no_token_is_told() {
+        let tenant = Subdomain::parse("mcabc").expect("a label");
         let text = describe(
             &session("hunter2", UnixTime::from_millis(5_000)),
+            &tenant,
             UnixTime::from_millis(6_000),
         )
         .to_string();

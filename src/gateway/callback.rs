@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
+use tracing::Instrument as _;
 
 use super::Gateway;
 use super::browser_cookies::set_cookies;
@@ -23,8 +24,8 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
+use crate::oauth::Subdomain;
 use crate::oauth::callback::Callback;
-use crate::oauth::callback::check_tenant;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::transaction::State;
 use crate::session::id::SessionId;
@@ -45,16 +46,16 @@ impl Worker {
                 state,
                 tssd,
                 iss: _,
-            }) => {
-                let tenant = check_tenant(tssd.as_ref(), &self.gateway.provider.subdomain);
-                match tenant {
-                    Ok(()) => self.granted(code, &state, parts, record.client()).await,
-                    Err(error) => Err(Failed {
-                        fault: error.fault(),
-                        state: Some(state),
-                    }),
+            }) => match self.gateway.provider.tenant_of(tssd) {
+                Ok(tenant) => {
+                    let code = Redemption { code, tenant };
+                    self.granted(code, &state, parts, record.client()).await
                 }
-            }
+                Err(error) => Err(Failed {
+                    fault: error.fault(),
+                    state: Some(state),
+                }),
+            },
             Ok(Callback::Refused {
                 error,
                 state,
@@ -93,7 +94,7 @@ impl Worker {
 
     async fn granted(
         &self,
-        code: AuthorizationCode,
+        code: Redemption,
         state: &State,
         parts: &Parts,
         client: IpAddr,
@@ -243,11 +244,12 @@ impl Worker {
     /// Runs where no client can cancel it: a code is good for one use.
     async fn exchange(
         &self,
-        code: AuthorizationCode,
+        code: Redemption,
         verifier: Option<CodeVerifier>,
     ) -> Result<Session, SignInError> {
         let gateway = Arc::clone(&self.gateway);
-        let work = async move { sign_in(&gateway, code, verifier).await };
+        let span = gateway.span.clone();
+        let work = async move { sign_in(&gateway, code, verifier).await }.instrument(span);
         let task = self.gateway.tasks.spawn_on(work, &self.gateway.control);
         task.await.unwrap_or(Err(SignInError::Defect))
     }
@@ -257,11 +259,12 @@ impl Worker {
 /// cookies came.
 async fn sign_in(
     gateway: &Gateway,
-    code: AuthorizationCode,
+    Redemption { code, tenant }: Redemption,
     verifier: Option<CodeVerifier>,
 ) -> Result<Session, SignInError> {
-    let granted = gateway.endpoint.exchange(code, verifier).await?;
-    let identity = gateway.endpoint.userinfo(&granted.tokens.access).await?;
+    let endpoint = gateway.directory.at(tenant.as_ref())?;
+    let granted = endpoint.exchange(code, verifier).await?;
+    let identity = endpoint.userinfo(&granted.tokens.access).await?;
     let now = gateway.clock.now();
     let policy = gateway.store.policy;
     if let (Some(asked), Some(given)) = (&gateway.provider.scope, &granted.scope) {
@@ -280,6 +283,7 @@ async fn sign_in(
     }
     Ok(Session {
         id: SessionId::generate(gateway.entropy.as_ref()),
+        tenant,
         tokens: granted.tokens,
         rest: granted.rest.or(identity.rest),
         soap: granted.soap.or(identity.soap),
@@ -305,6 +309,12 @@ fn retry_after(fault: Fault) -> Option<u64> {
         Fault::StoreUnavailable => Some(Duration::from_secs(2).as_secs()),
         _ => None,
     }
+}
+
+/// A code, and the tenant that gave it out if that is not the configured one.
+struct Redemption {
+    code: AuthorizationCode,
+    tenant: Option<Subdomain>,
 }
 
 /// A callback that leads nowhere, and the attempt it ends, if it does.

@@ -37,7 +37,6 @@ use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::net::ClientBody;
-use crate::net::Handler;
 use crate::net::InHand;
 use crate::net::Peer;
 use crate::net::client::Client;
@@ -49,20 +48,12 @@ use crate::session::refresh::RefreshError;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Waiting;
 use crate::session::shared::Records;
-use crate::telemetry::metrics::Open;
 use crate::telemetry::metrics::Slot;
-use crate::telemetry::metrics::labels::Held;
 use crate::time::UnixTime;
 
-impl Handler for Worker {
-    type Body = AnswerBody;
-    type Open = Open;
-
-    fn connected(&self) -> Open {
-        self.meter.open(Held::Connection)
-    }
-
-    async fn handle(
+impl Worker {
+    /// Serves one request of this site.
+    pub(super) async fn handle(
         self: Rc<Self>,
         request: Request<ClientBody>,
         peer: Peer,
@@ -75,6 +66,7 @@ impl Handler for Worker {
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let (log, meter) = (self.log.clone(), Rc::clone(&self.meter));
         let mut record = Record::begin(log, meter, clock, id, client.address, method, uri);
+        record.of(self.gateway.name.as_ref());
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
             Err(stop) => Box::pin(self.stop(stop, &parts, &mut record)).await,
@@ -91,9 +83,7 @@ impl Handler for Worker {
         }
         answer.map(|body| body.ending(record, in_hand, &self.streams))
     }
-}
 
-impl Worker {
     async fn serve(
         &self,
         parts: &Parts,

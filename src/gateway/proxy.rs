@@ -163,10 +163,13 @@ impl Worker {
         match &route.to {
             Destination::Tool(upstream) => Ok(Way::Tool(upstream)),
             Destination::Rest => {
-                let url = live
-                    .and_then(|live| live.session.rest.as_ref())
+                let session = live.map(|live| &live.session);
+                let url = session
+                    .and_then(|session| session.rest.as_ref())
                     .ok_or(Fault::NoInstanceUrl)?;
                 let (fence, origin) = (&self.gateway.provider.fence, url.origin());
+                let tenant = session.and_then(|session| session.tenant.as_ref());
+                let fence = fence.of(tenant).ok_or(Fault::OutsideFence)?;
                 if !fence.admits(origin) {
                     return Err(Fault::OutsideFence);
                 }

@@ -33,6 +33,7 @@ pub(super) struct Record {
     client: IpAddr,
     method: Method,
     uri: Uri,
+    tenant: Option<Arc<str>>,
     route: Option<PathPrefix>,
     slot: Slot,
     live: Option<Arc<Live>>,
@@ -67,6 +68,7 @@ impl Record {
             client,
             method,
             uri,
+            tenant: None,
             route: None,
             slot: Slot::NOWHERE,
             live: None,
@@ -76,6 +78,11 @@ impl Record {
             end: "aborted",
             ticket: None,
         })
+    }
+
+    /// The tenant whose site was asked, by its name.
+    pub(super) fn of(&mut self, tenant: Option<&Arc<str>>) {
+        self.tenant = tenant.cloned();
     }
 
     /// The request's name.
@@ -177,6 +184,7 @@ impl Drop for Record {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: self.status.as_u16(),
+            tenant: self.tenant.as_deref(),
             route: self.route.as_ref().map_or("-", PathPrefix::as_str),
             user: person.map(|person| person.sub.as_str()),
             business_unit: person.and_then(|person| person.business_unit),

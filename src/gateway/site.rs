@@ -56,6 +56,11 @@ impl Site {
         &self.origin
     }
 
+    /// Every way to write the public host, in lower case.
+    pub(super) fn authorities(&self) -> &[String] {
+        &self.authorities
+    }
+
     /// The `Host` field that browsers send.
     pub fn host(&self) -> &HeaderValue {
         &self.host

@@ -5,21 +5,20 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::Gateway;
 use super::identify::RequestIds;
 use crate::crypto::OsEntropy;
 use crate::fault::Fault;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
+use crate::telemetry::metrics::Traffic;
 
-impl Gateway {
-    /// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`.
-    pub fn unreadable(&self, status: u16) -> Bytes {
-        let fault = fault(status);
-        self.traffic.unreadable(fault);
-        turned_away(fault)
-    }
+/// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`; counted in
+/// `traffic`.
+pub fn unreadable(traffic: &Traffic, status: u16) -> Bytes {
+    let fault = fault(status);
+    traffic.unreadable(fault);
+    turned_away(fault)
 }
 
 fn fault(status: u16) -> Fault {

@@ -1,4 +1,4 @@
-//! What one core has for itself: its upstream connections and the sessions it opened lately.
+//! What one core has for itself of one site: the sessions it opened lately, and what runs on.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,10 +14,11 @@ use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Meter;
 use crate::upstream::Client;
 
-/// A core's share of the gateway. Nothing in it is ever locked.
-pub struct Worker {
+/// A core's share of one site. Nothing in it is ever locked.
+pub(super) struct Worker {
     pub(super) gateway: Arc<Gateway>,
-    pub(super) upstream: Client,
+    /// Shared with the workers of other sites on this core.
+    pub(super) upstream: Rc<Client>,
     /// What runs on after its request was let in.
     pub(super) streams: Streams,
     pub(super) opened: RefCell<OpenedSessions>,
@@ -29,38 +30,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker with nothing opened yet.
-    pub fn new(
-        gateway: Arc<Gateway>,
-        upstream: Client,
-        log: Option<AccessLog>,
-        drain: CancellationToken,
-    ) -> Self {
-        Self {
-            ids: RequestIds::new(gateway.entropy.as_ref()),
-            meter: Rc::new(gateway.traffic.meter()),
-            gateway,
-            upstream,
-            streams: Streams::default(),
-            opened: RefCell::default(),
-            log: log.map(Rc::new),
-            drain,
-        }
-    }
-
     /// Ends what runs in the name of sessions that are over.
-    pub fn end_streams(&self) {
+    pub(super) fn end_streams(&self) {
         let gateway = &self.gateway;
         self.streams
             .sweep(gateway.clock.now(), &gateway.revocations);
-    }
-
-    /// Housekeeping, once a second.
-    pub fn tick(&self) {
-        self.end_streams();
-        self.upstream.sweep();
-        if let Some(log) = &self.log {
-            log.flush();
-        }
     }
 }

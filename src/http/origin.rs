@@ -99,7 +99,9 @@ impl Origin {
 
     /// Whether the host is this machine, by address or by the reserved name `localhost`.
     pub fn is_loopback(&self) -> bool {
-        self.host.as_ref() == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
+        self.host.as_ref() == "localhost"
+            || is_below_localhost(&self.host)
+            || self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
     /// `host`, or `host:port` where the port is not the scheme's own: the `Host` field's value.
@@ -142,6 +144,16 @@ pub enum OriginError {
     /// Not a number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]
     Port,
+}
+
+/// Whether `host` is a name below `localhost`. No resolver may be asked for one: it always leads to this
+/// machine (RFC 6761 §6.3), whatever a name server says.
+pub fn is_below_localhost(host: &str) -> bool {
+    let suffix = ".localhost";
+    host.len()
+        .checked_sub(suffix.len())
+        .and_then(|start| host.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), OriginError> {
@@ -259,6 +271,8 @@ mod tests {
             ("http://[::1]", true),
             ("http://localhost", true),
             ("http://localhost.example.com", false),
+            ("http://mcabc.LOCALHOST:9100", true),
+            ("http://notlocalhost", false),
             ("http://10.0.0.1", false),
         ] {
             assert_eq!(

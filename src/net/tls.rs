@@ -33,15 +33,15 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Reads what `tls` names. `host` goes into a certificate that is made on the spot.
-    pub fn new(tls: &Tls, host: &str) -> Result<Self, TlsError> {
+    /// Reads what `tls` names. `hosts` go into a certificate that is made on the spot.
+    pub fn new(tls: &Tls, hosts: &[&str]) -> Result<Self, TlsError> {
         let (key, clients) = match tls {
             Tls::Files {
                 certificate,
                 key,
                 clients,
             } => (read(certificate, key)?, clients.as_ref()),
-            Tls::SelfSigned => (self_signed(host)?, None),
+            Tls::SelfSigned => (self_signed(hosts)?, None),
         };
         let identity = Arc::new(Identity(ArcSwap::from_pointee(key)));
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -155,10 +155,10 @@ fn failure(path: &Path, error: pem::Error) -> TlsError {
     }
 }
 
-fn self_signed(host: &str) -> Result<CertifiedKey, TlsError> {
-    let names = [host, "localhost", "127.0.0.1", "::1"]
-        .map(str::to_owned)
-        .to_vec();
+fn self_signed(hosts: &[&str]) -> Result<CertifiedKey, TlsError> {
+    let local = ["localhost", "127.0.0.1", "::1"];
+    let names = hosts.iter().chain(&local).copied().map(str::to_owned);
+    let names: Vec<_> = names.collect();
     let made = rcgen::generate_simple_self_signed(names)?;
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
         .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_certificate_of_our_own_works() {
-        assert!(ServerTls::new(&Tls::SelfSigned, "tool.example.com").is_ok());
+        assert!(ServerTls::new(&Tls::SelfSigned, &["tool.example.com"]).is_ok());
     }
 
     #[test]

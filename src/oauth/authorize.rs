@@ -67,6 +67,7 @@ mod tests {
             business_unit: None,
             pkce: Pkce::S256,
             fence: Fence::marketing_cloud(),
+            partner: None,
         }
     }
 

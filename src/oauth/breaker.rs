@@ -147,9 +147,10 @@ impl<E: TokenEndpoint> Attempt<'_, E> {
         let failure = match outcome {
             // A refusal is an answer too, and so is a tenant we don't like: the provider is there.
             Ok(_)
-            | Err(TokenError::Refused(_) | TokenError::BadReply(ReplyError::OutsideFence(_))) => {
-                None
-            }
+            | Err(
+                TokenError::Refused(_)
+                | TokenError::BadReply(ReplyError::OutsideFence(_) | ReplyError::OtherTenant(_)),
+            ) => None,
             Err(error) => Some(error.retry_after()),
         };
         let rest = failure.map(|asked| self.breaker.rest(asked));

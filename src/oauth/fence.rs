@@ -1,20 +1,59 @@
 //! The fence: the only hosts that an access token may go to (RFC 10017, dynamic forwarding).
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::partner::Tenants;
+use super::tenant::Subdomain;
 use crate::http::Origin;
 use crate::http::Scheme;
+use crate::http::origin::is_below_localhost;
 
 /// A list of host rules. Checked when a token reply names a host and again when a request is forwarded.
 #[derive(Clone, Debug)]
-pub struct Fence(Vec<HostRule>);
+pub struct Fence {
+    rules: Arc<[HostRule]>,
+    /// Which other tenants' people there are, if any.
+    partners: Option<Arc<Tenants>>,
+    /// Of one tenant's hosts only.
+    tenant: Option<Subdomain>,
+}
 
 impl Fence {
     /// Admits what any of `rules` admits.
     pub fn new(rules: Vec<HostRule>) -> Self {
-        Self(rules)
+        Self {
+            rules: rules.into(),
+            partners: None,
+            tenant: None,
+        }
+    }
+
+    /// The same fence, for the people of these other tenants too.
+    #[must_use]
+    pub fn with_partners(self, tenants: Tenants) -> Self {
+        Self {
+            partners: Some(Arc::new(tenants)),
+            ..self
+        }
+    }
+
+    /// The part of the fence that holds the hosts of a person's tenant; `None` names the configured one.
+    /// No part at all, if people of that tenant are not let in.
+    pub fn of(&self, tenant: Option<&Subdomain>) -> Option<Cow<'_, Self>> {
+        let Some(tenant) = tenant else {
+            return Some(Cow::Borrowed(self));
+        };
+        let admitted = self.partners.as_ref()?.admits(tenant);
+        admitted.then(|| {
+            Cow::Owned(Self {
+                tenant: Some(tenant.clone()),
+                ..self.clone()
+            })
+        })
     }
 
     /// Marketing Cloud's own REST and SOAP hosts.
@@ -22,7 +61,7 @@ impl Fence {
         let suffix = |suffix: &str| HostRule::Label {
             suffix: suffix.into(),
         };
-        Self(vec![
+        Self::new(vec![
             suffix(".rest.marketingcloudapis.com"),
             suffix(".soap.marketingcloudapis.com"),
         ])
@@ -37,25 +76,33 @@ impl Fence {
             Origin::from_authority(Scheme::Https, text.strip_suffix('/').unwrap_or(text))
         };
         let origin = origin.map_err(|_| FenceError::NotAnOrigin)?;
-        if !self.admits(&origin) {
+        if !self.rules.iter().any(|rule| rule.admits(&origin)) {
             return Err(FenceError::Outside);
+        }
+        if !self.admits(&origin) {
+            return Err(FenceError::OtherTenant);
         }
         let host = HeaderValue::try_from(origin.authority());
         let host = host.map_err(|_| FenceError::NotAnOrigin)?;
         Ok(InstanceUrl { origin, host })
     }
 
-    /// Whether a token may go to `origin`.
+    /// Whether a token may go to `origin`. Every host of a tenant begins with its subdomain.
     pub fn admits(&self, origin: &Origin) -> bool {
-        self.0.iter().any(|rule| rule.admits(origin))
+        let first = || origin.host().split('.').next();
+        let own = |tenant: &Subdomain| first() == Some(tenant.as_str());
+        self.tenant.as_ref().is_none_or(own) && self.rules.iter().any(|rule| rule.admits(origin))
     }
 }
 
 impl Fence {
     /// Whether a rule names this very host, so that the operator vouches for wherever it leads.
     pub fn names(&self, origin: &Origin) -> bool {
-        let named = |rule: &&HostRule| matches!(rule, HostRule::Host(_) | HostRule::Exact(_));
-        self.0.iter().filter(named).any(|rule| rule.admits(origin))
+        let named = |rule: &&HostRule| !matches!(rule, HostRule::Label { .. });
+        self.rules
+            .iter()
+            .filter(named)
+            .any(|rule| rule.admits(origin))
     }
 }
 
@@ -98,6 +145,13 @@ pub enum HostRule {
         /// The suffix with its leading dot, in lower case.
         suffix: Box<str>,
     },
+    /// `*.localhost:port` (sandbox, tests): either scheme, exactly one label before the suffix.
+    Local {
+        /// The suffix with its leading dot, in lower case.
+        suffix: Box<str>,
+        /// The port.
+        port: u16,
+    },
     /// `host`: https and the default port; on loopback (sandbox, tests) either scheme and any port.
     Host(Box<str>),
     /// `host:port` or a whole origin: exactly that one. Plain http only on loopback.
@@ -105,7 +159,7 @@ pub enum HostRule {
 }
 
 impl HostRule {
-    /// Reads `*.suffix`, `host`, `host:port`, `host:*` or `scheme://host[:port]`.
+    /// Reads `*.suffix`, `*.localhost:port`, `host`, `host:port`, `host:*` or `scheme://host[:port]`.
     pub fn parse(text: &str) -> Result<Self, FenceError> {
         if let Some(suffix) = text.strip_prefix('*') {
             return Self::label(suffix);
@@ -132,6 +186,12 @@ impl HostRule {
         let host = suffix.strip_prefix('.').ok_or(FenceError::NotAnOrigin)?;
         let origin =
             Origin::from_authority(Scheme::Https, host).map_err(|_| FenceError::NotAnOrigin)?;
+        if host.contains(':') && is_below_localhost(&format!(".{}", origin.host())) {
+            return Ok(Self::Local {
+                suffix: format!(".{}", origin.host()).into(),
+                port: origin.port(),
+            });
+        }
         let named = origin.port() == Scheme::Https.default_port()
             && origin.ip().is_none()
             && !host.contains(':');
@@ -161,13 +221,13 @@ impl HostRule {
     fn admits(&self, origin: &Origin) -> bool {
         let default =
             origin.scheme() == Scheme::Https && origin.port() == Scheme::Https.default_port();
+        let one_label = |suffix: &str| {
+            let label = origin.host().strip_suffix(suffix);
+            label.is_some_and(|label| Subdomain::parse(label).is_ok())
+        };
         match self {
-            Self::Label { suffix } => {
-                let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-                let label = origin.host().strip_suffix(suffix.as_ref());
-                default
-                    && label.is_some_and(|label| !label.is_empty() && label.bytes().all(allowed))
-            }
+            Self::Label { suffix } => default && one_label(suffix),
+            Self::Local { suffix, port } => origin.port() == *port && one_label(suffix),
             Self::Host(host) => origin.host() == host.as_ref() && (default || origin.is_loopback()),
             Self::Exact(origins) => origins.contains(origin),
         }
@@ -183,6 +243,9 @@ pub enum FenceError {
     /// A well-formed host that no rule admits.
     #[error("is not on the list of hosts that tokens may go to")]
     Outside,
+    /// A host that tokens may go to, but not this tenant's.
+    #[error("is a host of another tenant")]
+    OtherTenant,
     /// Plain http to another machine.
     #[error("must be https; plain http is for loopback only")]
     PlainText,
@@ -252,6 +315,43 @@ mod tests {
             "https://mcabc.rest.marketingcloudapis.com\n",
         ] {
             assert!(fence.admit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_partners_hosts_only_its_own_are_within_its_part() {
+        let tenant = |text: &str| Subdomain::parse(text).expect("a label");
+        let (ours, other) = (tenant("mcabc"), tenant("mcxyz"));
+        let rules = [
+            "*.rest.example.com",
+            "mcxyz.rest.example.com",
+            "*.localhost:9100",
+        ];
+        let whole = fence(&rules);
+        assert!(whole.of(Some(&ours)).is_none(), "there are no partners");
+        let whole = whole.with_partners(Tenants::Listed([ours.clone()].into()));
+        assert!(whole.of(Some(&other)).is_none(), "not on the list");
+        let part = whole.of(Some(&ours)).expect("on the list");
+        for url in [
+            "https://mcabc.rest.example.com",
+            "http://mcabc.localhost:9100",
+        ] {
+            assert!(part.admit(url).is_ok(), "{url}");
+        }
+        for url in [
+            "https://mcxyz.rest.example.com/",
+            "http://mcxyz.localhost:9100",
+        ] {
+            assert_eq!(part.admit(url), Err(FenceError::OtherTenant), "{url}");
+            assert!(whole.admit(url).is_ok(), "{url}");
+        }
+        for url in [
+            "https://mcabc.evil.example",
+            "https://mcabc.x.rest.example.com",
+            "http://mcabc.localhost:9101",
+            "http://a.mcabc.localhost:9100",
+        ] {
+            assert_eq!(part.admit(url), Err(FenceError::Outside), "{url}");
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU64;
 
+use super::callback::CallbackError;
 use super::client_secrets::ClientSecrets;
 use super::fence::Fence;
+use super::partner::Partner;
 use super::tenant::Subdomain;
 use crate::http::Origin;
 
@@ -26,6 +28,29 @@ pub struct Provider {
     pub auth: Origin,
     /// Where tokens may go.
     pub fence: Fence,
+    /// Whether people of other tenants sign in, and where.
+    pub partner: Option<Partner>,
+}
+
+impl Provider {
+    /// The tenant of a person whose callback names `tssd`; `None` is the configured one.
+    pub fn tenant_of(&self, tssd: Option<Subdomain>) -> Result<Option<Subdomain>, CallbackError> {
+        match (tssd, &self.partner) {
+            (None, _) => Ok(None),
+            (Some(named), _) if named == self.subdomain => Ok(None),
+            (Some(_), None) => Err(CallbackError::ForeignTenant),
+            (Some(named), Some(partner)) if partner.tenants.admits(&named) => Ok(Some(named)),
+            (Some(_), Some(_)) => Err(CallbackError::NotAdmitted),
+        }
+    }
+
+    /// Scheme, host and port of a tenant's authorization server; `None` for a tenant that is not let in.
+    pub fn auth_of(&self, tenant: Option<&Subdomain>) -> Option<Origin> {
+        match tenant {
+            None => Some(self.auth.clone()),
+            Some(tenant) => self.partner.as_ref()?.auth_of(tenant),
+        }
+    }
 }
 
 /// How the client proves itself at the token endpoint (RFC 6749 §2.1).

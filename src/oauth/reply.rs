@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::fence::Fence;
+use super::fence::FenceError;
 use super::fence::InstanceUrl;
 use crate::fault::Fault;
 
@@ -18,6 +19,9 @@ pub enum ReplyError {
     /// An instance URL that tokens may not go to.
     #[error("the instance URL is outside the fence: {0}")]
     OutsideFence(RefusedHost),
+    /// An instance URL of another tenant than that of the person.
+    #[error("the instance URL is another tenant's: {0}")]
+    OtherTenant(RefusedHost),
 }
 
 impl ReplyError {
@@ -26,6 +30,7 @@ impl ReplyError {
         match self {
             Self::TooLarge | Self::Malformed(_) => Fault::BadProviderReply,
             Self::OutsideFence(_) => Fault::OutsideFence,
+            Self::OtherTenant(_) => Fault::TenantsMixed,
         }
     }
 }
@@ -58,9 +63,13 @@ pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ReplyE
 
 /// Admits an instance URL, or refuses the whole reply.
 pub(super) fn instance_url(text: &str, fence: &Fence) -> Result<InstanceUrl, ReplyError> {
-    fence.admit(text).map_err(|_| {
+    fence.admit(text).map_err(|error| {
         let shown = text.chars().take(SHOWN).flat_map(char::escape_default);
-        ReplyError::OutsideFence(RefusedHost(shown.collect()))
+        let host = RefusedHost(shown.collect());
+        match error {
+            FenceError::OtherTenant => ReplyError::OtherTenant(host),
+            _ => ReplyError::OutsideFence(host),
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use crate::http::Origin;
 use crate::http::Scheme;
 
 /// Holding one proves the text is a single DNS label in lower case, so it can be placed in a host name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subdomain(Box<str>);
 
 impl Subdomain {
@@ -20,6 +20,11 @@ impl Subdomain {
             return Err(SubdomainError::Character);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Whether it looks as all subdomains do that Marketing Cloud gives out: 28 characters, `mc` first.
+    pub fn is_given_out(&self) -> bool {
+        self.0.len() == GIVEN_OUT && self.0.starts_with("mc")
     }
 
     /// The label.
@@ -41,6 +46,9 @@ impl fmt::Display for Subdomain {
         f.write_str(&self.0)
     }
 }
+
+/// Characters of a subdomain of Marketing Cloud's.
+const GIVEN_OUT: usize = 28;
 
 /// Why a text is not a subdomain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -95,7 +95,17 @@ pub(super) async fn decide(tenant: &Tenant, request: Request<Metered>) -> Reply 
 
 /// Sends the browser back with a code, or with the reason why there is none.
 fn finish(tenant: &Tenant, pending: Pending, choice: &str) -> Reply {
-    let person = match tenant.settings.person(choice) {
+    let partners = tenant.partners.iter();
+    let mut at_partners = partners.filter_map(|(subdomain, partner)| {
+        let person = partner.settings.person(choice)?;
+        Some((Some(subdomain.as_str()), partner.as_ref(), person))
+    });
+    let home = tenant.settings.person(choice);
+    let found = home
+        .map(|person| (tenant.settings.tssd.as_deref(), tenant, person))
+        .or_else(|| at_partners.next());
+    let (tssd, issuer) = found.map_or((None, tenant), |(tssd, issuer, _)| (tssd, issuer));
+    let person = match found.map(|(.., person)| person) {
         Some(person) if person.licensed => person.clone(),
         Some(_) => {
             let error = OauthError::new(
@@ -121,11 +131,11 @@ fn finish(tenant: &Tenant, pending: Pending, choice: &str) -> Reply {
         &[
             ("code", Some(&code)),
             ("state", pending.state.as_deref()),
-            ("tssd", tenant.settings.tssd.as_deref()),
+            ("tssd", tssd),
         ],
     );
     let now = tenant.now();
-    tenant.grants().add_code(code, pending, person, now);
+    issuer.grants().add_code(code, pending, person, now);
     reply::redirect(&location)
 }
 
@@ -190,7 +200,7 @@ fn is_registered(client: &Client, redirect_uri: &str) -> bool {
         let here = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
             None => false,
         };
         web && here && url.fragment().is_none() && url.username().is_empty()

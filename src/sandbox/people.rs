@@ -108,6 +108,21 @@ pub(super) fn ready_made() -> Vec<Person> {
     ]
 }
 
+/// Somebody of another tenant.
+pub(super) fn of_partner(id: &str, enterprise: u64, unit: u64) -> Person {
+    Person {
+        id: id.to_owned(),
+        sub: enterprise + 1_000,
+        name: format!("{id} of another account"),
+        username: format!("{id}@{enterprise}"),
+        email: format!("{id}@example.net"),
+        locale: "en-US".to_owned(),
+        zone: "America/Chicago".to_owned(),
+        business_units: vec![unit],
+        licensed: true,
+    }
+}
+
 /// Whom a server-to-server token stands for.
 pub(super) fn integration(client_id: &str) -> Person {
     Person {

@@ -38,7 +38,7 @@ impl Handler for Service {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Reply, Cut> {
-        let tenant = &self.0;
+        let tenant = self.0.at_host(request.headers());
         if request.uri().path().starts_with("/sandbox/") {
             return Ok(admin::answer(tenant, request, peer).await);
         }

@@ -43,6 +43,11 @@ pub struct Settings {
     pub require_pkce: bool,
     /// The id of a person who is signed in already: no page is shown, as in silent sign-on.
     pub auto_sign_in: Option<String>,
+    /// The enterprise id (EID) that userinfo tells.
+    pub enterprise_id: u64,
+    /// Tenants of others who have installed the package from the `AppExchange`: their people sign in here
+    /// and come back with `tssd`; everything else of theirs is at a host of their own.
+    pub partners: Vec<PartnerTenant>,
     /// Added to the callback as `tssd`, as for packages of the `AppExchange`; percent-encoded when sent.
     pub tssd: Option<String>,
 }
@@ -65,6 +70,8 @@ impl Default for Settings {
             token_length: 512,
             require_pkce: false,
             auto_sign_in: None,
+            enterprise_id: people::ENTERPRISE_ID,
+            partners: Vec::new(),
             tssd: None,
         }
     }
@@ -79,6 +86,35 @@ impl Settings {
     /// The person with this id.
     pub(super) fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
+    }
+}
+
+/// Another tenant, reached as `{subdomain}.localhost` at the sandbox's own port.
+#[derive(Clone, Debug)]
+pub struct PartnerTenant {
+    /// Its subdomain.
+    pub subdomain: String,
+    /// Its enterprise id (EID).
+    pub enterprise_id: u64,
+    /// Who can sign in there; ids are unique over all tenants.
+    pub people: Vec<Person>,
+    /// Its business units.
+    pub business_units: Vec<BusinessUnit>,
+}
+
+impl PartnerTenant {
+    /// A tenant with one person, called `person`.
+    pub fn with_person(subdomain: &str, person: &str, enterprise_id: u64) -> Self {
+        let unit = BusinessUnit {
+            mid: enterprise_id + 1,
+            name: format!("Business unit of {subdomain}"),
+        };
+        Self {
+            subdomain: subdomain.to_owned(),
+            enterprise_id,
+            people: vec![people::of_partner(person, enterprise_id, unit.mid)],
+            business_units: vec![unit],
+        }
     }
 }
 

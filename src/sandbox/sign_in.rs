@@ -16,17 +16,8 @@ use crate::sandbox::tenant::Tenant;
 
 /// Asks who is signing in.
 pub(super) fn page(tenant: &Tenant, pending: &Pending, login: &str) -> Reply {
-    let units = tenant.settings.business_units.iter().map(|unit| Unit {
-        name: &unit.name,
-        mid: unit.mid,
-        people: tenant
-            .settings
-            .people
-            .iter()
-            .filter(|person| person.business_units.first() == Some(&unit.mid))
-            .map(Face::of)
-            .collect(),
-    });
+    let partners = tenant.partners.iter().map(|(_, partner)| partner.as_ref());
+    let units = std::iter::once(tenant).chain(partners).flat_map(units);
     let template = SignIn {
         css: STYLE,
         client_id: &pending.client_id,
@@ -44,6 +35,20 @@ pub(super) fn page(tenant: &Tenant, pending: &Pending, login: &str) -> Reply {
     );
     let policy = policy(&format!("'self' {target}"));
     render(StatusCode::OK, &template, &policy)
+}
+
+fn units(tenant: &Tenant) -> impl Iterator<Item = Unit<'_>> {
+    let settings = &tenant.settings;
+    settings.business_units.iter().map(move |unit| Unit {
+        name: &unit.name,
+        mid: unit.mid,
+        people: settings
+            .people
+            .iter()
+            .filter(|person| person.business_units.first() == Some(&unit.mid))
+            .map(Face::of)
+            .collect(),
+    })
 }
 
 /// Says what is wrong with a request, without sending the browser anywhere.

@@ -28,6 +28,8 @@ pub(super) struct Tenant {
     pub(super) faults: Faults,
     pub(super) counters: Counters,
     pub(super) log: Arc<Log>,
+    /// Other tenants, by subdomain.
+    pub(super) partners: Vec<(String, Arc<Self>)>,
     origin: Origin,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -62,7 +64,22 @@ impl Tenant {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let partners = settings.partners.iter().filter_map(|partner| {
+            let host = format!("{}.localhost:{}", partner.subdomain, origin.port());
+            let at = Origin::from_authority(origin.scheme(), &host).ok()?;
+            let settings = Settings {
+                people: partner.people.clone(),
+                business_units: partner.business_units.clone(),
+                enterprise_id: partner.enterprise_id,
+                partners: Vec::new(),
+                tssd: None,
+                ..settings.clone()
+            };
+            let tenant = Self::new(settings, at, Arc::clone(&clock), Arc::clone(&entropy));
+            Some((partner.subdomain.clone(), Arc::new(tenant)))
+        });
         Self {
+            partners: partners.collect(),
             settings,
             faults: Faults::default(),
             counters: Counters::default(),
@@ -73,6 +90,18 @@ impl Tenant {
             grants: Mutex::default(),
             content: Mutex::default(),
         }
+    }
+
+    /// The tenant whose host a request names: this one, or another.
+    pub(super) fn at_host<'a>(self: &'a Arc<Self>, headers: &HeaderMap) -> &'a Arc<Self> {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let named = host.and_then(|host| {
+            let mut partners = self.partners.iter();
+            partners.find(|(_, partner)| partner.origin.authority().eq_ignore_ascii_case(host))
+        });
+        named.map_or(self, |(_, partner)| partner)
     }
 
     pub(super) const fn origin(&self) -> &Origin {

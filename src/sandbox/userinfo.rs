@@ -9,7 +9,6 @@ use url::form_urlencoded;
 
 use crate::sandbox::body::Metered;
 use crate::sandbox::grants::Grant;
-use crate::sandbox::people::ENTERPRISE_ID;
 use crate::sandbox::people::ENTERPRISE_NAME;
 use crate::sandbox::people::Person;
 use crate::sandbox::reply;
@@ -42,7 +41,7 @@ fn document(tenant: &Tenant, grant: &Grant, oidc: bool) -> Value {
         "user": user(&grant.person, oidc),
         "organization": {
             "member_id": grant.mid,
-            "enterprise_id": ENTERPRISE_ID,
+            "enterprise_id": tenant.settings.enterprise_id,
             "enterprise_name": ENTERPRISE_NAME,
             "account_type": "enterprise",
             "stack_key": "S7",

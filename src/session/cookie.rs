@@ -30,7 +30,7 @@ use crate::time::UnixTime;
 /// Seals sessions into cookies and opens them again.
 pub struct CookieStore {
     /// The keys.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// What the cookies are called.
     pub names: CookieNames,
     /// The public host: a cookie of another host does not open.

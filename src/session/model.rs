@@ -14,6 +14,7 @@ use crate::crypto::secret::AccessToken;
 use crate::crypto::secret::RefreshToken;
 use crate::oauth::Fence;
 use crate::oauth::InstanceUrl;
+use crate::oauth::Subdomain;
 use crate::oauth::token::TokenSet;
 use crate::time::UnixTime;
 
@@ -22,6 +23,8 @@ use crate::time::UnixTime;
 pub struct Session {
     /// Stays the same over refreshes; new with every sign-in.
     pub id: SessionId,
+    /// The tenant where the person signed in, if that is not the configured one.
+    pub tenant: Option<Subdomain>,
     /// The pair of tokens.
     pub tokens: TokenSet,
     /// Who signed in.
@@ -82,6 +85,7 @@ impl Session {
     pub fn with_tokens(&self, tokens: TokenSet, now: UnixTime, policy: Policy) -> Self {
         Self {
             id: self.id,
+            tenant: self.tenant.clone(),
             tokens,
             person: self.person.clone(),
             rest: self.rest.clone(),
@@ -109,6 +113,7 @@ impl Session {
             signed_in_at: self.signed_in_at,
             ends_at: self.ends_at,
             idle_until: self.idle_until,
+            tenant: self.tenant.as_ref().map(Subdomain::as_str),
         };
         // Room enough that the buffer is not moved while it grows, which would leave a copy behind.
         let mut bytes = Vec::with_capacity(MAX_RECORD);
@@ -119,12 +124,15 @@ impl Session {
     }
 
     /// Reads what [`Session::to_bytes`] wrote. The tenant's URLs have to pass the fence again: it may
-    /// have become narrower.
+    /// have become narrower. So has the person's tenant, and its hosts are the only ones then.
     pub fn from_bytes(bytes: &[u8], fence: &Fence) -> Result<Self, BadRecord> {
         let (&FORMAT, rest) = bytes.split_first().ok_or(BadRecord)? else {
             return Err(BadRecord);
         };
         let record: Record<'_> = postcard::from_bytes(rest).map_err(|_| BadRecord)?;
+        let tenant = record.tenant.map(Subdomain::parse).transpose();
+        let tenant = tenant.map_err(|_| BadRecord)?;
+        let fence = fence.of(tenant.as_ref()).ok_or(BadRecord)?;
         let admit = |url: Option<String>| {
             url.map(|url| fence.admit(&url))
                 .transpose()
@@ -132,6 +140,7 @@ impl Session {
         };
         Ok(Self {
             id: SessionId::from_bytes(record.id),
+            tenant,
             tokens: TokenSet {
                 access: AccessToken::parse(record.access).map_err(|_| BadRecord)?,
                 refresh: record
@@ -190,10 +199,11 @@ struct Record<'a> {
     signed_in_at: UnixTime,
     ends_at: UnixTime,
     idle_until: UnixTime,
+    tenant: Option<&'a str>,
 }
 
 /// First byte of a record; another layout gets another number.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Longer than any record: two tokens of 4 KB and names.
 const MAX_RECORD: usize = 16 * 1024;
@@ -211,6 +221,7 @@ pub(crate) mod tests {
         let fence = Fence::marketing_cloud();
         Session {
             id: SessionId::from_bytes([7; 16]),
+            tenant: None,
             tokens: TokenSet {
                 access: AccessToken::parse(token).expect("a token"),
                 refresh: Some(RefreshToken::parse(&format!("r-{token}")).expect("a token")),

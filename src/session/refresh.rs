@@ -17,6 +17,7 @@ use sha2::Sha256;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::cookie::CookieStore;
 use super::cookie::SealedSession;
@@ -27,7 +28,8 @@ use super::shared::Replicas;
 use super::shared::StoreError;
 use crate::crypto::secret::RefreshToken;
 use crate::fault::Fault;
-use crate::oauth::endpoint::TokenEndpoint;
+use crate::oauth::Directory;
+use crate::oauth::Subdomain;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
 use crate::oauth::provider::BusinessUnit;
@@ -39,7 +41,7 @@ use crate::time::UnixTime;
 
 /// Renews sessions for all workers.
 pub struct Refresher {
-    endpoint: Arc<dyn TokenEndpoint>,
+    provider: Arc<Directory>,
     store: Arc<CookieStore>,
     clock: Arc<dyn Clock>,
     /// Part of the key, so that no two packages can ever share a result (CVE-2026-71326).
@@ -55,7 +57,7 @@ pub struct Refresher {
 impl Refresher {
     /// A refresher whose calls run on `runtime` and are waited for at shutdown by way of `tasks`.
     pub fn new(
-        endpoint: Arc<dyn TokenEndpoint>,
+        provider: Arc<Directory>,
         store: Arc<CookieStore>,
         clock: Arc<dyn Clock>,
         realm: String,
@@ -64,7 +66,7 @@ impl Refresher {
         events: Events,
     ) -> Self {
         Self {
-            endpoint,
+            provider,
             store,
             clock,
             realm,
@@ -132,7 +134,8 @@ impl Refresher {
         drop(flights);
         let (this, session) = (Arc::clone(self), Arc::clone(session));
         self.tasks.spawn_on(
-            async move { this.fly(key, &session, &sender).await },
+            // Log lines name what the request's do.
+            async move { this.fly(key, &session, &sender).await }.in_current_span(),
             &self.runtime,
         );
         Some(Waiting {
@@ -199,7 +202,11 @@ impl Refresher {
             .business_unit
             .and_then(NonZeroU64::new)
             .map(BusinessUnit);
-        match self.endpoint.refresh(token, unit).await {
+        let refreshed = match self.provider.at(session.tenant.as_ref()) {
+            Ok(endpoint) => endpoint.refresh(token, unit).await,
+            Err(error) => Err(error),
+        };
+        match refreshed {
             Ok(granted) => Ok(self.renewed(session, granted)),
             Err(error) => Err(match error.consequence() {
                 Consequence::EndSession => Outcome::Ended(Arc::new(error.into())),
@@ -250,6 +257,9 @@ impl Refresher {
         let mut hash = Sha256::new();
         hash.update(self.realm.len().to_be_bytes());
         hash.update(&self.realm);
+        let tenant = session.tenant.as_ref().map_or("", Subdomain::as_str);
+        hash.update(tenant.len().to_be_bytes());
+        hash.update(tenant);
         // Tells apart the refreshes of a token that a provider without rotation takes again and again.
         let expiry = session.tokens.expires_at.as_millis();
         hash.update(expiry.to_be_bytes());

@@ -277,6 +277,17 @@ impl Revocations {
     }
 }
 
+impl Revocations {
+    /// Others, of which whoever subscribed to these is told too.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            changes: self.changes.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Revocations {
     fn default() -> Self {
         Self {

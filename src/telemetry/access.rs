@@ -58,6 +58,8 @@ pub struct AccessRecord<'a> {
     pub path: &'a str,
     /// The answer's status.
     pub status: u16,
+    /// The tenant's configured name, where there are several.
+    pub tenant: Option<&'a str>,
     /// The route's prefix, or our own endpoint.
     pub route: &'a str,
     /// The user's stable key.
@@ -133,6 +135,10 @@ fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Res
     out.extend_from_slice(b",\"path\":");
     string(out, record.path)?;
     number(out, b",\"status\":", u64::from(record.status));
+    if let Some(tenant) = record.tenant {
+        out.extend_from_slice(b",\"tenant\":");
+        string(out, tenant)?;
+    }
     out.extend_from_slice(b",\"route\":");
     string(out, record.route)?;
     if let Some(user) = record.user {
@@ -193,6 +199,9 @@ fn text(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Res
         record.end
     )?;
     string(out, record.user.unwrap_or("-"))?;
+    if let Some(tenant) = record.tenant {
+        write!(out, " tenant={tenant}")?;
+    }
     writeln!(out, " request_id={}", record.id)
 }
 
@@ -226,6 +235,7 @@ mod tests {
         method: "GET",
         path: "/a\n\"b",
         status: 200,
+        tenant: None,
         route: "/",
         user: Some("105\r\n"),
         business_unit: Some(7),

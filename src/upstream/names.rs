@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::io;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio::time::timeout;
+
+use crate::http::origin::is_below_localhost;
 
 /// A question that is under way.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
@@ -27,7 +31,15 @@ pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+        Box::pin(async move {
+            if is_below_localhost(host) {
+                return Ok(vec![
+                    (Ipv4Addr::LOCALHOST, port).into(),
+                    (Ipv6Addr::LOCALHOST, port).into(),
+                ]);
+            }
+            Ok(tokio::net::lookup_host((host, port)).await?.collect())
+        })
     }
 }
 

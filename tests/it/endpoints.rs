@@ -34,6 +34,7 @@ async fn userinfo_tells_who_where_and_until_when_but_no_token() {
             "email": "ada.martin@example.com",
             "preferred_username": "ada@aurora-goods",
         },
+        "tenant": "sandbox",
         "organization": { "enterprise_id": 7_281_600, "member_id": 7_281_698 },
         "business_unit": 7_281_698,
         "scope": "offline email_read",

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 use sha2::Digest as _;
 use sha2::Sha256;
+use tracing::Span;
 use zeroize::Zeroizing;
 
 use super::Digest;
@@ -15,13 +16,13 @@ use super::Reading;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
 use crate::crypto::KeyRing;
+use crate::crypto::Keys;
 use crate::crypto::MasterKey;
 use crate::crypto::secret::ClientSecret;
 use crate::net::tls;
 use crate::net::tls::Identity;
 use crate::oauth::Provider;
 use crate::oauth::provider::Client;
-use crate::session::CookieStore;
 use crate::session::Revocations;
 use crate::time::Clock;
 
@@ -30,7 +31,7 @@ pub(in crate::app) struct KeyFiles {
     /// In the order of the configuration: the first seals.
     pub(in crate::app) sources: Vec<SecretSource>,
     /// Where they are used.
-    pub(in crate::app) store: Arc<CookieStore>,
+    pub(in crate::app) keys: Arc<Keys>,
 }
 
 impl Group for KeyFiles {
@@ -39,18 +40,18 @@ impl Group for KeyFiles {
     }
 
     fn read(&self) -> Reading {
-        let store = Arc::clone(&self.store);
+        let keys = Arc::clone(&self.keys);
         reading(&self.sources, move |texts| {
             let ring = ring(texts)?;
             Ok(Box::new(move || {
                 let seals = ring.first().id();
-                let known = store.keys.ring();
+                let known = keys.ring();
                 if known.ids().eq(ring.ids()) {
                     return;
                 }
-                let keys = ring.ids().count();
-                store.keys.replace(ring);
-                tracing::info!(event = "session_keys.changed", %seals, keys, "Session keys taken over.");
+                let count = ring.ids().count();
+                keys.replace(ring);
+                tracing::info!(event = "session_keys.changed", %seals, keys = count, "Session keys taken over.");
             }))
         })
     }
@@ -62,6 +63,8 @@ pub(in crate::app) struct ClientSecretFiles {
     pub(in crate::app) sources: Vec<SecretSource>,
     /// Where they are used.
     pub(in crate::app) provider: Arc<Provider>,
+    /// Says the tenant's name in log lines.
+    pub(in crate::app) span: Span,
 }
 
 impl Group for ClientSecretFiles {
@@ -70,7 +73,7 @@ impl Group for ClientSecretFiles {
     }
 
     fn read(&self) -> Reading {
-        let provider = Arc::clone(&self.provider);
+        let (provider, span) = (Arc::clone(&self.provider), self.span.clone());
         reading(&self.sources, move |texts| {
             let mut secrets = Vec::with_capacity(texts.len());
             for (text, place) in texts {
@@ -90,6 +93,7 @@ impl Group for ClientSecretFiles {
                 {
                     return;
                 }
+                let _named = span.entered();
                 known.replace(first, next);
                 tracing::info!(
                     event = "client_secret.changed",
@@ -142,7 +146,7 @@ pub(in crate::app) struct RevocationFile {
     /// Where it is.
     pub(in crate::app) file: NotBeforeFile,
     /// Where it is used.
-    pub(in crate::app) revocations: Arc<Revocations>,
+    pub(in crate::app) revocations: Vec<Arc<Revocations>>,
     /// Tells what is still to come.
     pub(in crate::app) clock: Arc<dyn Clock>,
 }
@@ -163,10 +167,12 @@ impl Group for RevocationFile {
                 };
             }
         };
-        let (revocations, now) = (Arc::clone(&self.revocations), self.clock.now());
+        let (revocations, now) = (self.revocations.clone(), self.clock.now());
         let outcome = self.file.parse(&bytes).map(|list| -> Box<dyn FnOnce()> {
             Box::new(move || {
-                revocations.replace(list, now);
+                for revocations in &revocations {
+                    revocations.replace(list.clone(), now);
+                }
                 tracing::info!(
                     event = "not_before.changed",
                     "The list of revoked sessions was taken over."

@@ -39,7 +39,7 @@ fn counted(file: &Path) -> (Rereader, Arc<AtomicUsize>) {
         file: file.to_owned(),
         taken: Arc::clone(&taken),
     };
-    let rereader = Rereader::new(vec![Box::new(group)], Arc::default(), Arc::new(SystemClock));
+    let rereader = Rereader::new(vec![Box::new(group)], Vec::new(), Arc::new(SystemClock));
     (rereader, taken)
 }
 
@@ -104,7 +104,7 @@ async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
     link("..data/key", "key");
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
     let group = Told(at("key"), sender);
-    let rereader = Rereader::new(vec![Box::new(group)], Arc::default(), Arc::new(SystemClock));
+    let rereader = Rereader::new(vec![Box::new(group)], Vec::new(), Arc::new(SystemClock));
     Arc::new(rereader).watch(&Handle::current());
     link("2", "..data_tmp");
     std::fs::rename(at("..data_tmp"), at("..data")).expect("our own link");

@@ -17,7 +17,7 @@ impl Resolver<'_> {
         &mut self,
         allowed_origins: Option<RawTexts>,
         csrf: RawCsrf,
-        public_url: Option<&Origin>,
+        own: &[Origin],
     ) -> CrossSite {
         let root = KeyPath::root();
         let list = root.child("allowed_origins");
@@ -28,8 +28,12 @@ impl Resolver<'_> {
                 self.findings
                     .problem(Code::BadValue, &path, "must be https")
                     .hint("whoever is on the way can put words into a page that came by http");
-            } else if public_url == Some(&origin) {
+            } else if let [only] = own
+                && *only == origin
+            {
                 self.bad(&path, "is public_url itself, which may always");
+            } else if own.contains(&origin) {
+                self.bad(&path, "is a host of a tenant, and tenants are kept apart");
             } else {
                 allowed.push(origin);
             }

@@ -29,18 +29,20 @@ impl Resolver<'_> {
     /// The provider, and where its client's secrets can be read again.
     pub(super) fn provider(
         &mut self,
+        parent: &KeyPath,
         raw: RawMarketingCloud,
     ) -> (Option<Provider>, Vec<SecretSource>) {
         let mut sources = Vec::new();
-        (self.package(raw, &mut sources), sources)
+        let section = parent.child("marketing_cloud");
+        (self.package(&section, raw, &mut sources), sources)
     }
 
     fn package(
         &mut self,
+        section: &KeyPath,
         raw: RawMarketingCloud,
         sources: &mut Vec<SecretSource>,
     ) -> Option<Provider> {
-        let section = KeyPath::root().child("marketing_cloud");
         let hint = "the part before .auth.marketingcloudapis.com in the package's URLs";
         let path = section.child("subdomain");
         let subdomain = self.required(&path, raw.subdomain, hint, Subdomain::parse);
@@ -48,7 +50,7 @@ impl Resolver<'_> {
         let path = section.child("client_id");
         let client_id = self.required(&path, raw.client_id, hint, ClientId::parse);
         let client = self.client(
-            &section,
+            section,
             raw.client_type,
             raw.client_secret,
             raw.next_client_secret,
@@ -58,10 +60,14 @@ impl Resolver<'_> {
         let path = section.child("business_unit");
         let business_unit = self.optional(&path, raw.business_unit, values::business_unit);
         let pkce = self.pkce(&section.child("pkce"), raw.pkce);
-        self.not_yet(&section.child("partner"), raw.partner);
         let path = section.child("auth_base_url");
         let auth = self.auth_base_url(&path, raw.auth_base_url);
-        let fence = self.fence(&section.child("instance_hosts"), raw.instance_hosts);
+        let mut fence = self.fence(&section.child("instance_hosts"), raw.instance_hosts);
+        let local = auth.as_ref().is_some_and(Origin::is_loopback);
+        let partner = self.partner(&section.child("partner"), raw.partner, local);
+        if let Some(partner) = &partner {
+            fence = fence.with_partners(partner.tenants.clone());
+        }
         let subdomain = subdomain?;
         Some(Provider {
             auth: auth.unwrap_or_else(|| subdomain.auth_origin()),
@@ -72,6 +78,7 @@ impl Resolver<'_> {
             business_unit,
             pkce,
             fence,
+            partner,
         })
     }
 
@@ -225,6 +232,7 @@ fn is_within(rule: &HostRule, fence: &Fence) -> bool {
         // Any label stands for all of them.
         HostRule::Label { suffix } => host(&format!("x{suffix}")),
         HostRule::Host(name) => host(name),
+        HostRule::Local { .. } => false,
         HostRule::Exact(origins) => origins.iter().all(|origin| fence.admits(origin)),
     }
 }

@@ -21,11 +21,12 @@ use crate::upstream::settings::TlsFiles;
 impl Resolver<'_> {
     pub(super) fn routes(
         &mut self,
+        parent: &KeyPath,
         raw: Option<Vec<Option<RawRoute>>>,
         endpoints: Option<&PathPrefix>,
         tls: &TlsFiles,
     ) -> Vec<Route> {
-        let list = KeyPath::root().child("routes");
+        let list = parent.child("routes");
         let hint = "such as { path: /, to: http://127.0.0.1:3000 }";
         let given = raw.is_some();
         let items = raw.unwrap_or_default();

@@ -37,7 +37,7 @@ fn a_variable_overrides_the_file_and_stays_text() {
     for id in ["0123", "1e5", "true", "a,b", "12345678901234567890123"] {
         let loaded = load_with(vec![("SIDEGATE__MARKETING_CLOUD__CLIENT_ID", id)]);
         let config = loaded.expect("good").config;
-        assert_eq!(config.provider.client_id.as_str(), id);
+        assert_eq!(config.first.provider.client_id.as_str(), id);
     }
 }
 
@@ -70,11 +70,11 @@ fn lists_of_values_are_written_with_commas() {
     );
     assert_eq!(config.trusted_proxies.0.len(), 2);
     assert_eq!(
-        config.provider.scope.as_ref().map(Scope::as_str),
+        config.first.provider.scope.as_ref().map(Scope::as_str),
         Some("email_read offline")
     );
     assert!(
-        matches!(&config.provider.client, Client::Web(secrets) if secrets.pair().first().expose() == "from-a-variable")
+        matches!(&config.first.provider.client, Client::Web(secrets) if secrets.pair().first().expose() == "from-a-variable")
     );
     assert!(!config.log.access);
     let old = crate::crypto::MasterKey::parse(OTHER_KEY).expect("a key");
@@ -96,7 +96,7 @@ fn a_variable_replaces_where_a_secret_comes_from() {
         "SIDEGATE__MARKETING_CLOUD__CLIENT_SECRET__FILE",
         file.into_os_string(),
     )]);
-    let client = config.expect("good").config.provider.client;
+    let client = config.expect("good").config.first.provider.client;
     assert!(
         matches!(client, Client::Web(secrets) if secrets.pair().first().expose() == "from a file")
     );
@@ -142,7 +142,7 @@ fn problems_name_the_variable() {
             "x",
             "SG-6004 log.level: must be a single",
         ),
-        ("SIDEGATE__TENANTS", "x", "SG-6005 tenants"),
+        ("SIDEGATE__TENANTS", "x", "SG-6004 tenants"),
         ("SIDEGATE__WORKERS", "1e1", "SG-6004 workers"),
         (
             "SIDEGATE__TRUSTED_PROXIES",

@@ -242,8 +242,7 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "SG-6004 csrf.header: is a header that",
     ),
     ("csrf: off", "SG-6004 csrf: must be a mapping"),
-    ("tenants: []", "SG-6005 tenants"),
-    ("tenants:", "SG-6005 tenants"),
+    ("tenants:", "SG-6004 tenants"),
     (
         "timeouts: { upstream_connect: 1s, upstream_response: 1h, upstream_idle: 5s }",
         "",
@@ -295,7 +294,33 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
     ("  pkce: off", "SG-6109 marketing_cloud.pkce"),
     ("  pkce: plain", "SG-6004 marketing_cloud.pkce"),
     ("  partner: false", ""),
-    ("  partner: true", "SG-6005 marketing_cloud.partner"),
+    ("  partner: true", "SG-6120 marketing_cloud.partner"),
+    (
+        "  partner: { tenants: any }",
+        "SG-6120 marketing_cloud.partner.tenants",
+    ),
+    (
+        "  partner: { tenants: [mcabc], auth_base_url: \"http://{tssd}.localhost:9100\" }",
+        "SG-6110 marketing_cloud.partner.auth_base_url",
+    ),
+    ("  partner: maybe", "SG-6004 marketing_cloud.partner"),
+    (
+        "  partner: { tenants: [] }",
+        "SG-6004 marketing_cloud.partner.tenants",
+    ),
+    (
+        "  partner: { tenants: [a.b] }",
+        "SG-6004 marketing_cloud.partner.tenants[0]",
+    ),
+    ("  partner: { tenants: [MCabc, mcxyz] }", ""),
+    (
+        "  partner: { tenants: [mcabc], auth_base_url: \"https://auth.example\" }",
+        "SG-6004 marketing_cloud.partner.auth_base_url",
+    ),
+    (
+        "  partner: { tenants: [mcabc] }\n  auth_base_url: http://127.0.0.1:9100",
+        "SG-6003 marketing_cloud.partner.auth_base_url",
+    ),
     (
         "  auth_base_url: http://127.0.0.1:9100",
         "SG-6110 marketing_cloud.auth_base_url",

@@ -44,7 +44,7 @@ fn a_secret_file_is_found_beside_the_configuration() {
     } = in_dir(directory.path(), &text).expect("good");
     assert_eq!(warnings, []);
     assert!(
-        matches!(&config.provider.client, Client::Web(secrets) if secrets.pair().first().expose() == "s3cr3t two")
+        matches!(&config.first.provider.client, Client::Web(secrets) if secrets.pair().first().expose() == "s3cr3t two")
     );
 }
 
@@ -240,9 +240,51 @@ fn the_annotated_example_loads() {
         config, warnings, ..
     } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
-    assert_eq!(config.routes.len(), 5);
+    assert_eq!(config.first.routes.len(), 5);
     // What is only a comment there loads as well.
     let sandbox = example.replace("# auth_base_url", "auth_base_url");
     let Loaded { config, .. } = in_dir(directory.path(), &sandbox).expect("good");
-    assert_eq!(config.provider.auth.to_string(), "http://127.0.0.1:9100");
+    assert_eq!(
+        config.first.provider.auth.to_string(),
+        "http://127.0.0.1:9100"
+    );
+}
+
+/// What stands in the README loads, with what it leaves out filled in.
+#[test]
+fn the_yaml_of_the_readme_loads() {
+    let readme = include_str!("../../../README.md");
+    let directory = tempfile::tempdir().expect("a directory");
+    write(&directory.path().join("client-secret"), "one", true);
+    write(&directory.path().join("session-key"), KEY, true);
+    let mut blocks = Vec::new();
+    for rest in readme.split("```yaml\n").skip(1) {
+        let (block, _) = rest.split_once("```").expect("an end");
+        let indent = block.len() - block.trim_start_matches(' ').len();
+        let lines = block
+            .lines()
+            .map(|line| line.get(indent..).unwrap_or_default());
+        let lines: Vec<_> = lines.chain([""]).collect();
+        blocks.push(lines.join("\n"));
+    }
+    let ours = |block: &&String| block.contains("marketing_cloud:");
+    let ours: Vec<_> = blocks.iter().filter(ours).collect();
+    assert_eq!(ours.len(), 3, "{blocks:?}");
+    for block in ours {
+        let mut text = block.clone();
+        for (key, rest) in [
+            ("public_url", ": https://tool.example.com"),
+            ("session", ": { keys: [{ file: session-key }] }"),
+            ("routes", ": [{ path: /, to: \"http://127.0.0.1:3000\" }]"),
+        ] {
+            let given = text.lines().any(|line| line.starts_with(key));
+            let for_tenants = text.contains("tenants:\n") && key != "session";
+            if !given && !for_tenants {
+                text.extend([key, rest, "\n"]);
+            }
+        }
+        let loaded = in_dir(directory.path(), &text);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(loaded.warnings, [], "{text}");
+    }
 }

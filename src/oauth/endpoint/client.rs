@@ -1,5 +1,9 @@
 //! The provider over HTTPS.
 
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,22 +25,31 @@ use crate::crypto::secret::ClientSecret;
 use crate::crypto::secret::CodeVerifier;
 use crate::crypto::secret::RefreshToken;
 use crate::crypto::tls;
+use crate::http::Origin;
 use crate::http::Scheme;
+use crate::http::origin::is_below_localhost;
 use crate::oauth::error::TokenErrorCode;
+use crate::oauth::fence::Fence;
 use crate::oauth::provider::BusinessUnit;
 use crate::oauth::provider::Client;
 use crate::oauth::provider::Provider;
 use crate::oauth::provider::Scope;
+use crate::oauth::tenant::Subdomain;
 use crate::oauth::token::Granted;
 use crate::oauth::userinfo::Identity;
 use crate::time::Clock;
 
-/// The [`TokenEndpoint`] of one configured package.
+/// The [`TokenEndpoint`] of one configured package, at one tenant.
 pub struct ProviderClient {
     http: reqwest::Client,
     provider: Arc<Provider>,
+    /// Where this tenant's tokens may go.
+    fence: Fence,
+    /// Unless a request says otherwise.
+    business_unit: Option<BusinessUnit>,
     redirect_uri: String,
     clock: Arc<dyn Clock>,
+    auth: Origin,
     token_url: String,
     userinfo_url: String,
 }
@@ -48,11 +61,28 @@ impl ProviderClient {
         redirect_uri: String,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ClientError> {
-        let loopback = provider.auth.is_loopback();
-        if provider.auth.scheme() == Scheme::Http && !loopback {
+        Self::of_tenant(None, provider, redirect_uri, clock)
+    }
+
+    /// A client of the same package at another tenant, with connections of its own.
+    pub fn of_tenant(
+        tenant: Option<&Subdomain>,
+        provider: Arc<Provider>,
+        redirect_uri: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        let fence = provider.fence.of(tenant).ok_or(ClientError::NotAdmitted)?;
+        let fence = fence.into_owned();
+        let auth = provider.auth_of(tenant).ok_or(ClientError::NotAdmitted)?;
+        let loopback = auth.is_loopback();
+        if auth.scheme() == Scheme::Http && !loopback {
             return Err(ClientError::PlainText);
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_below_localhost(auth.host()) {
+            builder = builder.resolve_to_addrs(auth.host(), &LOCAL);
+        }
+        let http = builder
             .tls_backend_preconfigured(Arc::unwrap_or_clone(tls::client_config()))
             .https_only(!loopback)
             // A 307 would send code and secret again, elsewhere (RFC 9700 §4.12).
@@ -72,8 +102,12 @@ impl ProviderClient {
             http,
             redirect_uri,
             clock,
-            token_url: format!("{}/v2/token", provider.auth),
-            userinfo_url: format!("{}/v2/userinfo", provider.auth),
+            token_url: format!("{auth}/v2/token"),
+            userinfo_url: format!("{auth}/v2/userinfo"),
+            auth,
+            fence,
+            // A number of the package's own account is none of another tenant's.
+            business_unit: provider.business_unit.filter(|_| tenant.is_none()),
             provider,
         })
     }
@@ -121,20 +155,20 @@ impl ProviderClient {
             grant,
             client_id: self.provider.client_id.as_str(),
             client_secret: secret.map(ClientSecret::expose),
-            account_id: unit.or(self.provider.business_unit),
+            account_id: unit.or(self.business_unit),
         };
         // Tokens count from here: rather renewed a moment early than used a moment late.
         let asked = self.clock.now();
         let request = self.http.post(&self.token_url).json(&request);
         let body = self.send(request, response::MAX_TOKEN_REPLY).await?;
-        Ok(Granted::parse(&body, &self.provider.fence, asked)?)
+        Ok(Granted::parse(&body, &self.fence, asked)?)
     }
 
     async fn who(&self, token: &AccessToken) -> Result<Identity, TokenError> {
         let request = self.http.get(&self.userinfo_url);
         let request = request.header(AUTHORIZATION, token.bearer());
         let body = self.send(request, response::MAX_USERINFO_REPLY).await?;
-        Ok(Identity::parse(&body, &self.provider.fence)?)
+        Ok(Identity::parse(&body, &self.fence)?)
     }
 
     async fn send(
@@ -186,7 +220,7 @@ impl TokenEndpoint for ProviderClient {
 
 impl std::fmt::Debug for ProviderClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProviderClient({})", self.provider.auth)
+        write!(f, "ProviderClient({})", self.auth)
     }
 }
 
@@ -196,10 +230,19 @@ pub enum ClientError {
     /// Secrets would go over the network in the clear.
     #[error("the provider's address must be https; plain http is for loopback only")]
     PlainText,
+    /// People of this tenant are not let in.
+    #[error("the tenant is not one whose people are let in")]
+    NotAdmitted,
     /// The HTTP client refuses its settings.
     #[error("the HTTP client cannot be built")]
     Http(#[from] reqwest::Error),
 }
+
+/// Where names below `localhost` lead; the URL says the port.
+const LOCAL: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 

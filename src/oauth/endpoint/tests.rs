@@ -122,6 +122,7 @@ fn provider(auth: Origin, client: Client) -> Provider {
         pkce: Pkce::S256,
         auth,
         fence: Fence::marketing_cloud(),
+        partner: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a scrape gets: `OpenMetrics` where it is asked for, as Prometheus does, else Prometheus' text
 //! format 0.0.4, which older tools and `promtool check metrics` read.
 
+use std::collections::HashMap;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -36,11 +38,46 @@ impl Format {
 pub fn render(registry: &Registry, format: Format) -> Result<String, std::fmt::Error> {
     let mut open = String::new();
     encode(&mut open, registry)?;
+    let open = united(&open);
     Ok(match format {
         Format::OpenMetrics => open,
         Format::Text => to_text(&open),
     })
 }
+
+/// Each tenant writes all families. One may be told of once only (`OpenMetrics`, "`MetricSet`"), so their samples
+/// are put together, in the order in which the families first came.
+fn united(open: &str) -> String {
+    let mut order: Vec<&str> = Vec::new();
+    let mut families: HashMap<&str, String> = HashMap::new();
+    let mut at = "";
+    let mut first = true;
+    for line in open.lines().filter(|line| *line != END) {
+        let mut comment = line
+            .strip_prefix("# ")
+            .into_iter()
+            .flat_map(|it| it.splitn(3, ' '));
+        if let (Some("HELP"), Some(name)) = (comment.next(), comment.next()) {
+            (at, first) = (name, !families.contains_key(name));
+            if first {
+                order.push(name);
+            }
+        }
+        let repeated = line.starts_with("# ") && !first;
+        let family = families.entry(at).or_default();
+        if !repeated {
+            family.push_str(line);
+            family.push('\n');
+        }
+    }
+    let told = order.iter().filter_map(|name| families.get(name));
+    let mut whole: String = told.map(String::as_str).collect();
+    whole.push_str(END);
+    whole.push('\n');
+    whole
+}
+
+const END: &str = "# EOF";
 
 /// `OpenMetrics` names a family without the suffix of its samples; the older format names the samples,
 /// and knows neither units nor the type `info`.
@@ -121,6 +158,26 @@ mod tests {
             !text.contains("# UNIT") && !text.contains("# EOF"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_family_is_told_of_once_however_many_tenants_have_it() {
+        let mut registry = registry(UnixTime::from_millis(0));
+        for tenant in ["acme", "globex"] {
+            let events = Events::default();
+            events.signed_out();
+            let label = ("tenant".into(), tenant.into());
+            events.register(registry.sub_registry_with_label(label));
+        }
+        let open = render(&registry, Format::OpenMetrics).expect("memory");
+        let once = "# TYPE sidegate_sign_outs counter\n\
+                    sidegate_sign_outs_total{tenant=\"acme\"} 1\n\
+                    sidegate_sign_outs_total{tenant=\"globex\"} 1\n";
+        assert!(open.contains(once), "{open}");
+        let heads: Vec<_> = open.lines().filter(|line| line.starts_with('#')).collect();
+        let unique: std::collections::HashSet<_> = heads.iter().collect();
+        assert_eq!(heads.len(), unique.len(), "{open}");
+        assert!(open.ends_with("\n# EOF\n") && open.matches("# EOF").count() == 1);
     }
 
     #[test]

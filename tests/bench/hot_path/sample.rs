@@ -52,6 +52,7 @@ pub(crate) fn session(length: usize) -> Session {
     let now = now();
     Session {
         id: SessionId::generate(&OsEntropy),
+        tenant: None,
         tokens: TokenSet {
             access: AccessToken::parse(&"t".repeat(length)).expect("a token"),
             refresh: Some(RefreshToken::parse(&"r".repeat(REFRESH)).expect("a token")),

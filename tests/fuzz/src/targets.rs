@@ -18,18 +18,21 @@ use sidegate::http::CookieNames;
 use sidegate::http::ReturnPath;
 use sidegate::http::Target;
 use sidegate::http::cookies as jar;
+use sidegate::oauth::Partner;
 use sidegate::oauth::callback::Callback;
 use sidegate::oauth::fence::Fence;
 use sidegate::oauth::fence::HostRule;
 use sidegate::oauth::fence::InstanceUrl;
+use sidegate::oauth::partner::AuthHosts;
+use sidegate::oauth::partner::Tenants;
 use sidegate::oauth::token::Granted;
 use sidegate::oauth::transaction::State;
 use sidegate::oauth::transaction::Transaction;
 use sidegate::oauth::userinfo::Identity;
 use sidegate::session::Presented;
+use sidegate::session::id::SessionId;
 use sidegate::session::model::Person;
 use sidegate::session::model::Session;
-use sidegate::session::id::SessionId;
 use sidegate::time::UnixTime;
 use url::Url;
 
@@ -168,10 +171,31 @@ pub fn userinfo(bytes: &[u8]) {
     }
 }
 
-/// Only no panic.
+/// The tenant that an answer names is one label in front of a fixed suffix.
 pub fn callback(bytes: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        let _outcome = Callback::parse(text).is_ok();
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(Callback::Granted {
+        tssd: Some(tenant), ..
+    }) = Callback::parse(text)
+    else {
+        return;
+    };
+    for tenants in [Tenants::Listed([tenant.clone()].into()), Tenants::Any] {
+        let partner = Partner {
+            tenants,
+            auth: AuthHosts::marketing_cloud(),
+        };
+        let Some(auth) = partner.auth_of(&tenant) else {
+            continue;
+        };
+        let label = auth.to_string();
+        let label = label
+            .strip_prefix("https://")
+            .and_then(|host| host.strip_suffix(".auth.marketingcloudapis.com"));
+        assert_eq!(label, Some(tenant.as_str()));
+        assert!(!tenant.as_str().contains(['.', '/', ':', '@']));
     }
 }
 
@@ -314,6 +338,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
     let granted = Granted::parse(seeds::TOKEN_REPLY[0], &fence, now).expect("a good reply");
     let session = Session {
         id: SessionId::generate(&Fixed),
+        tenant: None,
         tokens: granted.tokens,
         person: Person {
             sub: "10654321".to_owned(),

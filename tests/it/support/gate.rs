@@ -56,7 +56,7 @@ pub struct Plan {
     pub sandbox: Settings,
     /// `client_type` and what belongs to it, as lines under `marketing_cloud`.
     pub client: String,
-    /// Further lines under `marketing_cloud`.
+    /// Further lines under `marketing_cloud`; `TENANT_PORT` stands for the sandbox's port.
     pub marketing_cloud: String,
     /// Further lines under `session`.
     pub session: String,
@@ -177,7 +177,8 @@ impl Gate {
                 plan.keys,
                 plan.session,
                 plan.routes.replace("TOOL", &tool.origin().to_string()),
-            );
+            )
+            .replace("TENANT_PORT", &sandbox.origin().port().to_string());
             if let Ok(app) = launch(&text, &key, &shown, &plan.resolver) {
                 return Self {
                     clock,
@@ -223,6 +224,15 @@ impl Gate {
             }
         }
         panic!("no port is free");
+    }
+
+    /// Another gateway of the same site, now, with another configuration.
+    pub fn changed(&self, change: impl Fn(&str) -> String) -> Twin {
+        let listen = format!("listen: 127.0.0.1:{}\n", self.port);
+        let text = change(&self.text.replace(&listen, "listen: 127.0.0.1:0\n"));
+        let app = launch(&text, &self.key, &self.shown, &self.resolver).expect("it starts");
+        let address = app.public_address();
+        Twin { address, _app: app }
     }
 
     /// The wire to the tenant.
