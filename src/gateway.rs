@@ -19,6 +19,7 @@ mod pipeline;
 mod proxy;
 mod rates;
 mod record;
+mod replay;
 pub mod route;
 mod router;
 mod sign_in;

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use http::Method;
 use http::StatusCode;
 use http::Uri;
+use http::request::Parts;
 use tokio::time::Instant;
 
 use super::fairness::Ticket;
 use super::identify::RequestId;
 use super::route::PathPrefix;
 use crate::fault::Fault;
+use crate::http::refusal::Audience;
+use crate::http::soap;
 use crate::session::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::access::AccessRecord;
@@ -34,6 +37,7 @@ pub(super) struct Record {
     method: Method,
     uri: Uri,
     route: Option<PathPrefix>,
+    soap: Option<soap::Version>,
     slot: Slot,
     live: Option<Arc<Live>>,
     status: StatusCode,
@@ -67,6 +71,7 @@ impl Record {
             method,
             uri,
             route: None,
+            soap: None,
             slot: Slot::NOWHERE,
             live: None,
             status: StatusCode::OK,
@@ -91,6 +96,19 @@ impl Record {
     pub(super) fn routed(&mut self, slot: Slot, prefix: &PathPrefix) {
         self.slot = slot;
         self.route = Some(prefix.clone());
+    }
+
+    /// The route leads to an API that speaks SOAP, and so does the client if its request says so.
+    pub(super) fn speaks_soap(&mut self, request: &Parts) {
+        self.soap = soap::Version::of(&request.headers);
+    }
+
+    /// Who reads a refusal of this request.
+    pub(super) fn audience(&self, request: &Parts) -> Audience {
+        self.soap.map_or_else(
+            || Audience::of(&request.method, &request.headers),
+            Audience::Soap,
+        )
     }
 
     /// The person is known.

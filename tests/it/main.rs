@@ -52,6 +52,8 @@ mod session;
 mod shared_faults;
 mod shares;
 mod sign_in;
+mod soap;
+mod soap_bodies;
 mod store;
 mod streaming;
 mod support;
