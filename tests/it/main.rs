@@ -64,3 +64,4 @@ mod upstream_faults;
 mod upstream_protocols;
 mod websocket;
 mod wpt;
+mod zeep;
