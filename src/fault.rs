@@ -1,7 +1,11 @@
 //! Every failure a client can see: one enum, from which the page, the JSON document, the log line
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
+mod envelope;
+
 use http::StatusCode;
+
+pub use envelope::EnvelopeFault;
 
 /// What went wrong, by what the person or the operator has to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +43,8 @@ pub enum Fault {
     TooManyAtOnce,
     /// One address signs in too often.
     RateLimited,
+    /// A SOAP request that cannot be given its token.
+    Envelope(EnvelopeFault),
     // 2: signing in
     /// There is no session, or it ended.
     SignInRequired,
@@ -135,7 +141,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 63] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -152,6 +158,13 @@ impl Fault {
         Self::Isolated,
         Self::TooManyAtOnce,
         Self::RateLimited,
+        Self::Envelope(EnvelopeFault::Media),
+        Self::Envelope(EnvelopeFault::Coded),
+        Self::Envelope(EnvelopeFault::Encoding),
+        Self::Envelope(EnvelopeFault::Malformed),
+        Self::Envelope(EnvelopeFault::Doctype),
+        Self::Envelope(EnvelopeFault::Structure),
+        Self::Envelope(EnvelopeFault::Limit),
         Self::SignInRequired,
         Self::ForeignCallback,
         Self::MalformedCallback,
@@ -222,6 +235,7 @@ impl Fault {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> Entry {
         let (code, status, title, advice) = match self {
+            Self::Envelope(fault) => fault.entry(),
             Self::MalformedRequest => (
                 "SG-1001",
                 StatusCode::BAD_REQUEST,

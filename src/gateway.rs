@@ -20,6 +20,7 @@ mod pipeline;
 mod proxy;
 mod rates;
 mod record;
+mod replay;
 pub mod route;
 mod router;
 mod sign_in;

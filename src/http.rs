@@ -9,6 +9,7 @@ pub mod pages;
 pub mod refusal;
 pub mod reply;
 pub mod return_path;
+pub mod soap;
 pub mod target;
 
 pub use cookies::CookieNames;

@@ -3,7 +3,7 @@
 //! It stands in front of an internal tool, sends people who are not signed in through Marketing
 //! Cloud's OAuth 2.0 authorization-code flow, keeps their tokens in sealed cookies, renews them
 //! without races, and forwards requests with the bearer token injected: to the tool, and to the REST
-//! base URL of the signed-in person's own tenant.
+//! and SOAP base URLs of the signed-in person's own tenant.
 //!
 //! # Rooms
 //!
@@ -22,7 +22,7 @@
 //! | [`upstream`] | connection pools and deadlines |
 //! | [`net`] | listeners, TLS, the connection guard, who the client is |
 //! | [`telemetry`] | logs, the access record, metrics |
-//! | [`http`] | target rules, headers, cookies, replies and pages |
+//! | [`http`] | target rules, headers, cookies, replies and pages; [`http::soap`] puts the token into envelopes, here since it is the syntax of a body and does no I/O |
 //! | [`crypto`] | key ring, envelope, secrets, entropy |
 //! | [`fault`], [`time`] | every failure code; the clock |
 //! | [`sandbox`] | stands alone: the simulated tenant and the example tool |

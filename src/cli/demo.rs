@@ -115,6 +115,7 @@ session:
   keys: [{{ env: SIDEGATE_DEMO_KEY }}]
 routes:
   - {{ path: /mc/rest/, to: rest }}
+  - {{ path: /mc/soap/, to: soap }}
   - {{ path: /, to: {tool} }}
 "#
     )

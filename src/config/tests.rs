@@ -192,7 +192,6 @@ log: { level: loud, level: info }
             "17:9 SG-6004 routes[0].to",
             "18:5 SG-6002 routes[0].acess",
             "19:5 SG-6003 routes[1].path",
-            "19:9 SG-6005 routes[1].to",
             "20:5 SG-6004 routes[2]",
             "21:11 SG-6004 routes[3].path",
             "23:12 SG-6004 routes[3].token",
@@ -273,12 +272,17 @@ fn a_public_client_needs_no_secret_but_is_warned_about() {
 }
 
 #[test]
-fn a_rest_route_strips_its_path_and_carries_the_token() {
-    let Loaded { config, .. } = loaded(&edited("to: http://127.0.0.1:3000", "to: rest"));
-    let route = config.first.routes.first().expect("one");
-    assert_eq!(route.to, Destination::Rest);
-    assert_eq!(route.token, Token::Bearer);
-    assert!(route.strip_prefix);
+fn a_route_to_an_api_strips_its_path_and_carries_the_token() {
+    for (api, to) in [
+        ("to: rest", Destination::Rest),
+        ("to: soap", Destination::Soap),
+    ] {
+        let Loaded { config, .. } = loaded(&edited("to: http://127.0.0.1:3000", api));
+        let route = config.first.routes.first().expect("one");
+        assert_eq!(route.to, to);
+        assert_eq!(route.token, Token::Bearer);
+        assert!(route.strip_prefix);
+    }
 }
 
 #[test]

@@ -28,7 +28,12 @@ pub(super) async fn tenant(subject: &Subject) -> Vec<Finding> {
         provider.fence.admits(&origin).then_some((kind, origin))
     });
     let found = join_all(hosts.map(async |(kind, origin)| {
-        let needed = kind == "rest" && tenant.routes.iter().any(|it| it.to == Destination::Rest);
+        let api = if kind == "rest" {
+            Destination::Rest
+        } else {
+            Destination::Soap
+        };
+        let needed = tenant.routes.iter().any(|it| it.to == api);
         connect(subject, &origin, needed).await
     }))
     .await;

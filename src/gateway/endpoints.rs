@@ -174,7 +174,7 @@ impl Worker {
             .check(&parts.method, &parts.headers, site)?;
         let mut reply = match Audience::of(&parts.method, &parts.headers) {
             Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
-            Audience::Program => reply::empty(StatusCode::NO_CONTENT),
+            Audience::Program | Audience::Soap(_) => reply::empty(StatusCode::NO_CONTENT),
         };
         set_cookies(&mut reply, self.signed_out_lines(parts));
         let now = self.gateway.clock.now();

@@ -23,6 +23,7 @@ use super::options;
 use super::rates;
 use super::record::Record;
 use super::route::Access;
+use super::route::Destination;
 use super::route::Route;
 use super::router::Served;
 use super::sign_in;
@@ -139,6 +140,9 @@ impl Worker {
             }
             Served::Route(index, route) => {
                 record.routed(Slot::route(index), &route.prefix);
+                if route.to == Destination::Soap {
+                    record.speaks_soap(parts);
+                }
                 let size = route.body_size.unwrap_or(gateway.bounds.body_size);
                 let body = body.limited(size).map_err(|error| error.fault())?;
                 self.proxy(route, &target, parts, body, record).await
@@ -349,7 +353,7 @@ impl Worker {
 
     /// Turns whatever stopped a request into its answer.
     async fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
-        let audience = Audience::of(&parts.method, &parts.headers);
+        let audience = record.audience(parts);
         let reply = match stop {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
@@ -387,7 +391,7 @@ impl Worker {
             (Audience::Person, _) => {
                 self.tell_to_sign_in(Fault::FormNotSent, parts, audience, record)
             }
-            (Audience::Program, _) => {
+            (Audience::Program | Audience::Soap(_), _) => {
                 self.tell_to_sign_in(Fault::SignInRequired, parts, audience, record)
             }
         };

@@ -1,6 +1,5 @@
 //! Forwarding: session, sanitize, authorize, send, and what comes back.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::pipeline::Current;
 use super::pipeline::HSTS;
 use super::pipeline::Stop;
 use super::record::Record;
+use super::replay::Replay;
 use super::route::Access;
 use super::route::Destination;
 use super::route::Route;
@@ -29,17 +29,14 @@ use super::tunnel;
 use super::worker::Worker;
 use crate::fault::Fault;
 use crate::http::Target;
-use crate::http::body;
 use crate::http::cookies;
 use crate::http::headers;
 use crate::http::refusal::Refusal;
 use crate::net::ClientBody;
 use crate::session::Live;
 use crate::session::Outcome;
-use crate::upstream::Carry;
 use crate::upstream::RequestBody;
 use crate::upstream::ResponseBody;
-use crate::upstream::Transit;
 use crate::upstream::UpstreamError;
 use crate::upstream::Way;
 
@@ -85,21 +82,22 @@ impl Worker {
             websocket,
             provenance,
         };
-        // A tenant's API may refuse a token that looked good: then the body is needed again.
-        let keep = route.to == Destination::Rest;
         let ticket = match self.share(route, current.as_ref()) {
             Ok(ticket) => ticket,
             Err(refusal) => {
                 return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
             }
         };
-        let body = if websocket {
-            RequestBody::Empty
+        let (body, replay) = if websocket {
+            (RequestBody::Empty, None)
         } else {
-            let trailers = route.passes_trailers();
-            RequestBody::streaming(body, Carry { keep, trailers })
+            match Replay::prepare(route, parts, body, current.as_ref()).await {
+                Ok(prepared) => prepared,
+                Err(refusal) => {
+                    return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
+                }
+            }
         };
-        let transit = body.transit();
         record.asked();
         let answer = passage.send(current.as_ref(), body).await;
         record.answered();
@@ -119,10 +117,11 @@ impl Worker {
             }
             return Ok(switched);
         }
-        let answer = if keep && answer.status() == StatusCode::UNAUTHORIZED {
-            Box::pin(passage.second_chance(answer, &mut current, transit)).await?
-        } else {
-            answer.map(AnswerBody::from)
+        let answer = match replay {
+            Some(replay) if replay.suspects(&answer) => {
+                Box::pin(passage.second_chance(answer, &mut current, replay)).await?
+            }
+            _ => answer.map(AnswerBody::from),
         };
         if let Some(ticket) = &ticket {
             ticket.heed(answer.status(), answer.headers(), &*self.gateway.clock);
@@ -133,7 +132,7 @@ impl Worker {
 
     /// The person's share of a tenant's API.
     fn share(&self, route: &Route, current: Option<&Current>) -> Result<Option<Ticket>, Refusal> {
-        let Some(current) = current.filter(|_| route.to == Destination::Rest) else {
+        let Some(current) = current.filter(|_| route.to.is_api()) else {
             return Ok(None);
         };
         let (gateway, person) = (&self.gateway, &current.live.session.person);
@@ -162,11 +161,13 @@ impl Worker {
     fn destination<'a>(&self, route: &'a Route, live: Option<&'a Live>) -> Result<Way<'a>, Fault> {
         match &route.to {
             Destination::Tool(upstream) => Ok(Way::Tool(upstream)),
-            Destination::Rest => {
+            Destination::Rest | Destination::Soap => {
                 let session = live.map(|live| &live.session);
-                let url = session
-                    .and_then(|session| session.rest.as_ref())
-                    .ok_or(Fault::NoInstanceUrl)?;
+                let url = match &route.to {
+                    Destination::Soap => session.and_then(|session| session.soap.as_ref()),
+                    _ => session.and_then(|session| session.rest.as_ref()),
+                };
+                let url = url.ok_or(Fault::NoInstanceUrl)?;
                 let (fence, origin) = (&self.gateway.provider.fence, url.origin());
                 let tenant = session.and_then(|session| session.tenant.as_ref());
                 let fence = fence.of(tenant).ok_or(Fault::OutsideFence)?;
@@ -198,7 +199,7 @@ impl Worker {
         let names = self.gateway.site.names();
         match route.to {
             // A tenant's API has no business in this site's cookie jar, cache or transport policy.
-            Destination::Rest => {
+            Destination::Rest | Destination::Soap => {
                 // Mostly none is there, and one look at all names costs less than a search for each.
                 if head.headers.keys().any(|name| FOREIGN.contains(name)) {
                     for name in &FOREIGN {
@@ -300,6 +301,7 @@ impl Passage<'_> {
         )?;
         let authorized = match (way, live) {
             (Way::Tenant { host, .. }, Some(live)) => {
+                let live = Some(live).filter(|_| route.to == Destination::Rest);
                 sanitized.authorize_api(host.clone(), live, &self.provenance)
             }
             (Way::Tenant { .. }, None) => return Err(Fault::Internal),
@@ -316,16 +318,16 @@ impl Passage<'_> {
         })
     }
 
-    /// The API refused the token before its time: one forced refresh, and the request once more if
-    /// its body can be had again. A second refusal is passed on.
+    /// The API may have refused the token before its time: then one forced refresh, and the request once
+    /// more if its body can be had again. A second refusal is passed on.
     async fn second_chance(
         &self,
         answer: Response<ResponseBody>,
         current: &mut Option<Current>,
-        transit: Option<Rc<Transit>>,
+        replay: Replay,
     ) -> Result<Response<AnswerBody>, Stop> {
         let (head, mut body) = answer.into_parts();
-        let beginning = body::read_beginning(&mut body, MAX_ERROR).await;
+        let (beginning, refused) = replay.read(&head.headers, &mut body).await;
         let first = |beginning, body| {
             Response::from_parts(head.clone(), AnswerBody::begun(beginning, body))
         };
@@ -337,7 +339,7 @@ impl Passage<'_> {
         };
         let now = self.worker.gateway.clock.now();
         let age = now.since(session.tokens.expires_at.minus(session.tokens.lifetime));
-        if !refuses_token(&head.headers, &beginning) || age < MIN_AGE {
+        if !refused || age < MIN_AGE {
             return Ok(first(beginning, body));
         }
         let Some(waiting) = self.worker.gateway.refresher.join(&session) else {
@@ -354,7 +356,7 @@ impl Passage<'_> {
             Some(Outcome::Ended(error)) => return Err(Stop::ended(&error)),
             Some(Outcome::Unavailable { .. }) | None => return Ok(first(beginning, body)),
         }
-        match transit.map_or(Some(RequestBody::Empty), |transit| transit.again()) {
+        match replay.again(current.as_ref()) {
             Some(again) => match self.send(current.as_ref(), again).await {
                 Ok(answer) => Ok(answer.map(AnswerBody::from)),
                 Err(refusal) => Err(self
@@ -381,26 +383,6 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
-
-/// Whether a 401 is about the token: `invalid_token` (RFC 6750 §3.1), or Marketing Cloud's error
-/// code 0.
-fn refuses_token(headers: &HeaderMap, body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct RestError {
-        errorcode: i64,
-    }
-    let challenges = headers
-        .get_all(header::WWW_AUTHENTICATE)
-        .iter()
-        .map(HeaderValue::as_bytes);
-    let named = challenges
-        .into_iter()
-        .any(|challenge| memchr::memmem::find(challenge, b"invalid_token").is_some());
-    named || serde_json::from_slice::<RestError>(body).is_ok_and(|error| error.errorcode == 0)
-}
-
-/// Bytes of an error that are looked at.
-const MAX_ERROR: usize = 8 * 1024;
 
 /// A token this young was not refused for its age: asking for another would ask without end.
 const MIN_AGE: Duration = Duration::from_secs(5);

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use http::Method;
 use http::StatusCode;
 use http::Uri;
+use http::request::Parts;
 use tokio::time::Instant;
 
 use super::fairness::Ticket;
 use super::identify::RequestId;
 use super::route::PathPrefix;
 use crate::fault::Fault;
+use crate::http::refusal::Audience;
+use crate::http::soap;
 use crate::session::Live;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::access::AccessRecord;
@@ -35,6 +38,7 @@ pub(super) struct Record {
     uri: Uri,
     tenant: Option<Arc<str>>,
     route: Option<PathPrefix>,
+    soap: Option<soap::Version>,
     slot: Slot,
     live: Option<Arc<Live>>,
     status: StatusCode,
@@ -70,6 +74,7 @@ impl Record {
             uri,
             tenant: None,
             route: None,
+            soap: None,
             slot: Slot::NOWHERE,
             live: None,
             status: StatusCode::OK,
@@ -99,6 +104,19 @@ impl Record {
     pub(super) fn routed(&mut self, slot: Slot, prefix: &PathPrefix) {
         self.slot = slot;
         self.route = Some(prefix.clone());
+    }
+
+    /// The route leads to an API that speaks SOAP, and so does the client if its request says so.
+    pub(super) fn speaks_soap(&mut self, request: &Parts) {
+        self.soap = soap::Version::of(&request.headers);
+    }
+
+    /// Who reads a refusal of this request.
+    pub(super) fn audience(&self, request: &Parts) -> Audience {
+        self.soap.map_or_else(
+            || Audience::of(&request.method, &request.headers),
+            Audience::Soap,
+        )
     }
 
     /// The person is known.

@@ -12,9 +12,9 @@ pub struct Route {
     pub to: Destination,
     /// Who may ask.
     pub access: Access,
-    /// Whether the upstream gets the access token. Always [`Token::Bearer`] for [`Destination::Rest`].
+    /// Whether the upstream gets the access token. Always [`Token::Bearer`] for the tenant's APIs.
     pub token: Token,
-    /// Whether the prefix is taken off before forwarding. Always so for [`Destination::Rest`].
+    /// Whether the prefix is taken off before forwarding. Always so for the tenant's APIs.
     pub strip_prefix: bool,
     /// Whether other sites may do no more than link here.
     pub isolated: bool,
@@ -32,7 +32,7 @@ impl Route {
     pub fn tool_mut(&mut self) -> Option<&mut Upstream> {
         match &mut self.to {
             Destination::Tool(upstream) => Some(upstream),
-            Destination::Rest => None,
+            Destination::Rest | Destination::Soap => None,
         }
     }
 
@@ -48,8 +48,17 @@ impl Route {
 pub enum Destination {
     /// The REST base URL of the signed-in person's tenant.
     Rest,
+    /// Its SOAP base URL; the token goes into the envelope.
+    Soap,
     /// The internal tool.
     Tool(Upstream),
+}
+
+impl Destination {
+    /// Whether it is an API of the signed-in person's tenant.
+    pub fn is_api(&self) -> bool {
+        matches!(self, Self::Rest | Self::Soap)
+    }
 }
 
 /// Who may ask for a route, from few to many.

@@ -4,7 +4,6 @@
 mod property;
 
 use super::route::Access;
-use super::route::Destination;
 use super::route::Route;
 use super::site::Site;
 use crate::fault::Fault;
@@ -45,7 +44,7 @@ impl Router {
         }
         let (index, route) = self.first(target.path())?.ok_or(Fault::NoRoute)?;
         // Customers' keys at the API may hold `%2f`, `%25` and `;`. A tool could read them as it likes.
-        if target.is_opaque() && route.to != Destination::Rest {
+        if target.is_opaque() && !route.to.is_api() {
             return Err(Fault::AmbiguousTarget);
         }
         // `/site/%61dmin` is `/site/admin` to a tool: all spellings have to lead to the same rules.
@@ -86,6 +85,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::route::Destination;
     use crate::gateway::route::PathPrefix;
     use crate::gateway::route::Token;
     use crate::http::Origin;
@@ -113,6 +113,7 @@ mod tests {
             route("/public/staff/", &tool),
             route("/", &tool),
             route("/mc/rest/", &Destination::Rest),
+            route("/mc/soap/", &Destination::Soap),
             route("/mc", &tool),
         ]);
         let site = Site::new(
@@ -135,6 +136,7 @@ mod tests {
             ("/mcx", "/"),
             ("/mc/rest/", "/mc/rest/"),
             ("/mc/rest/a%2Fb;c", "/mc/rest/"),
+            ("/mc/soap/a%2Fb;c", "/mc/soap/"),
             ("/mc/restless", "/mc"),
             ("/MC/rest/", "/"),
             ("/oauth2/", "own:"),

@@ -67,6 +67,10 @@ impl Sanitized {
         let mut headers =
             headers::forwardable(inbound, &rules).map_err(|_| Fault::MalformedRequest)?;
         options::count_hop(method, &mut headers);
+        // A fault that says that the token is refused has to be read here.
+        if route.to == Destination::Soap {
+            headers.remove(header::ACCEPT_ENCODING);
+        }
         Ok(Self {
             method: method.clone(),
             uri: forwarded_target(target, route)?,
@@ -74,16 +78,19 @@ impl Sanitized {
         })
     }
 
-    /// Adds what this gateway says, to a tenant's API: the token, and nothing about the person.
+    /// Adds what this gateway says, to a tenant's API: the token, if its place is in a field, and nothing
+    /// about the person.
     pub(super) fn authorize_api(
         mut self,
         host: HeaderValue,
-        live: &Live,
+        live: Option<&Live>,
         from: &Provenance<'_>,
     ) -> Authorized {
         self.headers.insert(header::HOST, host);
-        self.headers
-            .insert(header::AUTHORIZATION, live.bearer.clone());
+        if let Some(live) = live {
+            self.headers
+                .insert(header::AUTHORIZATION, live.bearer.clone());
+        }
         self.trace(from);
         Authorized(self)
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::pages;
 use super::reply;
 use super::reply::Reply;
+use super::soap;
 use crate::fault::Fault;
 
 /// What kind of answer the client can use.
@@ -18,6 +19,8 @@ pub enum Audience {
     Person,
     /// A script or another program.
     Program,
+    /// A program that speaks SOAP, in this version.
+    Soap(soap::Version),
 }
 
 impl Audience {
@@ -95,6 +98,7 @@ impl Refusal {
                 request_id,
             ),
             Audience::Program => self.problem(request_id),
+            Audience::Soap(version) => self.soap_fault(version, request_id),
         };
         *reply.status_mut() = self.fault.status();
         if let Some(allow) = self.allow {
@@ -115,6 +119,22 @@ impl Refusal {
             );
         }
         reply
+    }
+
+    fn soap_fault(&self, version: soap::Version, request_id: &str) -> Reply {
+        let fault = self.fault;
+        let reason = format!("{}: {}. {}", fault.code(), fault.title(), fault.advice());
+        let mut fields = vec![
+            ("code", fault.code()),
+            ("title", fault.title()),
+            ("advice", fault.advice()),
+            ("request_id", request_id),
+        ];
+        let optional = [("login_url", &self.login_url), ("note", &self.note)];
+        for (name, value) in optional {
+            fields.extend(value.as_deref().map(|value| (name, value)));
+        }
+        soap::fault(version, fault.status().is_client_error(), &reason, &fields)
     }
 
     fn problem(&self, request_id: &str) -> Reply {
@@ -208,7 +228,12 @@ mod tests {
     #[test]
     fn a_refusal_never_lacks_its_code() {
         for fault in Fault::ALL {
-            for audience in [Audience::Person, Audience::Program] {
+            for audience in [
+                Audience::Person,
+                Audience::Program,
+                Audience::Soap(soap::Version::Soap11),
+                Audience::Soap(soap::Version::Soap12),
+            ] {
                 let reply = Refusal {
                     retry_after: Some(5),
                     login_url: Some("/x".to_owned()),

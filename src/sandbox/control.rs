@@ -34,7 +34,7 @@ pub struct Stats {
     pub rest_calls: u64,
     /// Requests to the SOAP host.
     pub soap_calls: u64,
-    /// REST and userinfo calls whose bearer token was unknown, ended or expired when it arrived.
+    /// REST, SOAP and userinfo calls whose token was unknown, ended or expired when it arrived.
     pub dead_tokens: u64,
 }
 

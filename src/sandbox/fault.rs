@@ -28,6 +28,7 @@ use crate::sandbox::reply::Reply;
 use crate::sandbox::rest_error::DOCUMENTATION;
 use crate::sandbox::rest_error::RestError;
 use crate::sandbox::server::Cut;
+use crate::sandbox::soap::SoapFault;
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub enum Place {
     Userinfo,
     /// Everything on the REST host.
     Rest,
-    /// `/Service.asmx`.
+    /// `/Service.asmx` and its WSDL.
     Soap,
 }
 
@@ -94,6 +95,10 @@ pub enum Fault {
     InvalidClient,
     /// 400 `invalid_grant`.
     InvalidGrant,
+    /// SOAP's answer to a token that was good once: status 500.
+    TokenExpired,
+    /// SOAP's answer to a token that it does not know: status 500.
+    LoginFailed,
 }
 
 /// A fault and how often it strikes.
@@ -198,7 +203,16 @@ impl Fault {
             ),
             Self::InvalidClient => OauthError::invalid_client().reply(),
             Self::InvalidGrant => OauthError::invalid_grant("The grant is no longer valid").reply(),
+            Self::TokenExpired => SoapFault::TokenExpired.answer(),
+            Self::LoginFailed => SoapFault::LoginFailed.answer(),
             status if place == Place::Token => status.in_oauth_dialect(),
+            Self::InternalError if place == Place::Soap => {
+                SoapFault::Server("The server has failed").answer()
+            }
+            // Throttling, too, comes with status 500 there.
+            Self::TooManyRequests { .. } if place == Place::Soap => {
+                SoapFault::Server("Rate limit exceeded").answer()
+            }
             status => status.in_rest_dialect(),
         }
     }

@@ -27,7 +27,7 @@ const fn kind(client: &Client) -> &'static str {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 14] = [
+const ENDPOINTS: [(&str, &str); 15] = [
     (
         "GET /v2/authorize",
         "The sign-in page. login_hint=ada (jonas, mei, nora, deny) answers without it.",
@@ -59,7 +59,11 @@ const ENDPOINTS: [(&str, &str); 14] = [
     ),
     (
         "POST /Service.asmx",
-        "SOAP with one fueloauth element in the header; an expired token is a fault with status 500.",
+        "SOAP with one fueloauth element in the header; an expired token is a fault with status 500. Retrieve (25 objects an answer, then MoreDataAvailable), Create, Describe.",
+    ),
+    (
+        "GET /etframework.wsdl, /Service.asmx?wsdl",
+        "What SOAP clients make their calls from, without a token.",
     ),
     (
         "/echo/…",
@@ -75,7 +79,7 @@ const ENDPOINTS: [(&str, &str); 14] = [
     ),
     (
         "GET, PUT /sandbox/faults",
-        "Faults by place (token, userinfo, rest, soap). PUT replaces all; {} clears them.",
+        "Faults by place (token, userinfo, rest, soap), such as {\"soap\": {\"fault\": \"token_expired\", \"times\": 1}}. PUT replaces all; {} clears them.",
     ),
     (
         "POST /sandbox/revoke_all, /sandbox/reset",

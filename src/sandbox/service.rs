@@ -60,7 +60,7 @@ impl Handler for Service {
                 let work = |request| async move { Ok(userinfo::answer(tenant, &request)) };
                 tenant.faults.around(Place::Userinfo, request, work).await
             }
-            "/Service.asmx" => {
+            path if soap::claims(path) => {
                 tenant::count(&tenant.counters.soap);
                 let work = |request| async move { Ok(soap::answer(tenant, request).await) };
                 tenant.faults.around(Place::Soap, request, work).await

@@ -19,6 +19,7 @@ use crate::sandbox::grants::Grants;
 use crate::sandbox::record::Log;
 use crate::sandbox::rows::Rows;
 use crate::sandbox::settings::Settings;
+use crate::sandbox::soap::Objects;
 use crate::time::Clock;
 use crate::time::UnixTime;
 
@@ -42,6 +43,7 @@ pub(super) struct Tenant {
 pub(super) struct Content {
     pub(super) assets: Assets,
     pub(super) rows: Rows,
+    pub(super) objects: Objects,
 }
 
 /// How often what was called.

@@ -18,10 +18,12 @@ use http_body::Frame;
 use http_body::SizeHint;
 use hyper::body::Incoming;
 
+use super::envelope::Envelope;
 use super::lease::Lease;
 use crate::fault::Fault;
 use crate::http::headers;
 use crate::http::headers::RequestRules;
+use crate::http::soap::EnvelopeError;
 use crate::net;
 use crate::net::ClientBody;
 use crate::net::guard::Stall;
@@ -44,8 +46,14 @@ impl RequestBody {
         if body.is_end_stream() {
             Self::Empty
         } else {
-            Self::Streaming(Rc::new(Transit::new(body, carry)))
+            Self::Streaming(Rc::new(Transit::new(Source::Client(body), carry)))
         }
+    }
+
+    /// Takes a client's envelope.
+    pub fn enveloped(envelope: Envelope) -> Self {
+        let source = Source::Envelope(envelope);
+        Self::Streaming(Rc::new(Transit::new(source, Carry::default())))
     }
 
     /// Where the body's way can be followed.
@@ -70,7 +78,7 @@ pub struct Carry {
 #[derive(Debug)]
 pub struct Transit {
     /// Gone once it was handed on to be sent again.
-    body: RefCell<Option<ClientBody>>,
+    body: RefCell<Option<Source>>,
     frames: Cell<u64>,
     state: Cell<TransitState>,
     /// What the client did wrong.
@@ -94,7 +102,7 @@ enum TransitState {
 }
 
 impl Transit {
-    fn new(body: ClientBody, Carry { keep, trailers }: Carry) -> Self {
+    fn new(body: Source, Carry { keep, trailers }: Carry) -> Self {
         Self {
             stall: body.stall(),
             body: RefCell::new(Some(body)),
@@ -195,11 +203,11 @@ impl Transit {
                 }
                 Some(Err(error)) => {
                     self.state.set(TransitState::Broken);
-                    self.fault.set(Some(error.fault()));
+                    self.fault.set(error.fault());
                 }
                 None => self.state.set(TransitState::Ended),
             }
-            return Poll::Ready(frame.map(|frame| match frame.map_err(BodyError::Client) {
+            return Poll::Ready(frame.map(|frame| match frame {
                 Ok(frame) => Ok(sifted(frame, |trailers| {
                     // What is nearly framing makes all of them suspect.
                     headers::forwardable(trailers, &RULES).unwrap_or_default()
@@ -237,15 +245,79 @@ const RULES: RequestRules<'_> = RequestRules {
     safe: true,
 };
 
+/// Where a body comes from.
+#[derive(Debug)]
+enum Source {
+    /// From the client, as it is.
+    Client(ClientBody),
+    /// From the client, with something in it.
+    Envelope(Envelope),
+}
+
+impl Source {
+    /// What counts how long the client is silent.
+    fn stall(&self) -> Option<Rc<Stall>> {
+        match self {
+            Self::Client(body) => body.stall(),
+            Self::Envelope(envelope) => envelope.stall(),
+        }
+    }
+}
+
+impl Body for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Client(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::Client))),
+            Self::Envelope(envelope) => Pin::new(envelope).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Envelope(envelope) => envelope.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::Envelope(envelope) => envelope.size_hint(),
+        }
+    }
+}
+
 /// Why a body that is sent has no end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The client broke off.
     #[error(transparent)]
     Client(net::body::BodyError),
+    /// The client's envelope cannot be forwarded.
+    #[error("the envelope holds {0}")]
+    Envelope(#[from] EnvelopeError),
     /// The answer came without all of it.
     #[error("the rest of the body is not wanted")]
     Unwanted,
+}
+
+impl BodyError {
+    /// What the client did wrong, if it did.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Client(error) => Some(error.fault()),
+            Self::Envelope(error) => Some(Fault::Envelope(error.fault())),
+            Self::Unwanted => None,
+        }
+    }
 }
 
 /// A body up to this size can be sent a second time.

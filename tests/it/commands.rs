@@ -192,6 +192,23 @@ async fn the_demo_prints_a_url_at_which_one_can_sign_in() {
     assert!(page.text().contains("Campaign Desk"), "{page:?}");
     let context = browser.fetch("/mc/rest/platform/v1/tokenContext").await;
     assert_eq!(context.status, 202, "{context:?}");
+    // The page's own envelope, as its script sends it.
+    let script = browser.fetch("/desk.js").await.text();
+    let envelope = script
+        .split_once("const RETRIEVE = `")
+        .and_then(|(_, rest)| rest.split_once("`;"))
+        .map(|(envelope, _)| envelope)
+        .expect("an envelope")
+        .replace("${PARTNER}", "http://exacttarget.com/wsdl/partnerAPI")
+        .replace("${PAGE_SIZE}", "10");
+    let mut fields = browser::SCRIPT.to_vec();
+    fields.push(("content-type", "text/xml; charset=utf-8"));
+    let path = "/mc/soap/Service.asmx";
+    let answer = browser
+        .send(Method::POST, path, &fields, envelope.into())
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.text().matches("<Results").count(), 10, "{answer:?}");
     assert_eq!(running.stop("INT").await, 0);
 }
 

@@ -88,10 +88,11 @@ async fn a_tenants_name_never_leads_to_what_is_not_public() {
         let plan = Plan {
             resolver: Arc::new(book.clone()),
             top: "upstream: { resolve_every: 1ms }\n".to_owned(),
+            routes: "\n  - { path: /mc/rest/, to: rest }\n  - { path: /mc/soap/, to: soap }\n  - { path: /, to: TOOL }\n".to_owned(),
             ..Plan::default()
         };
         let gate = told.gate_with(fence, plan).await;
-        told.say(&[("rest_instance_url", tenant)]);
+        told.say(&[("rest_instance_url", tenant), ("soap_instance_url", tenant)]);
         let mut browser = gate.signed_in("ada").await;
         for addresses in [
             &["127.0.0.1"][..],
@@ -101,9 +102,11 @@ async fn a_tenants_name_never_leads_to_what_is_not_public() {
         ] {
             book.say(addresses);
             // A named host is connected to, though nobody listens there.
-            let answer = browser.fetch("/mc/rest/asset/v1/x").await;
-            let down = answer.code() == "SG-4006" && code == "SG-4001";
-            assert!(answer.code() == code || down, "{addresses:?}: {answer:?}");
+            for path in ["/mc/rest/asset/v1/x", "/mc/soap/Service.asmx?wsdl"] {
+                let answer = browser.fetch(path).await;
+                let down = answer.code() == "SG-4006" && code == "SG-4001";
+                assert!(answer.code() == code || down, "{addresses:?}: {answer:?}");
+            }
         }
     }
 }

@@ -100,17 +100,18 @@ impl Resolver<'_> {
         };
         let to = self.destination(entry, raw.to, options, tls)?;
         match &to {
-            Destination::Rest => self.rest(entry, access, token, strip_prefix),
+            Destination::Rest => self.api("rest", entry, access, token, strip_prefix),
+            Destination::Soap => self.api("soap", entry, access, token, strip_prefix),
             Destination::Tool(tool) => self.tool(entry, tool, access, token),
         }
-        let rest = to == Destination::Rest;
-        let implied = if rest { Token::Bearer } else { Token::None };
+        let api = to.is_api();
+        let implied = if api { Token::Bearer } else { Token::None };
         Some(Route {
             prefix: prefix?,
             to,
             access: access.unwrap_or(Access::SignedIn),
             token: token.unwrap_or(implied),
-            strip_prefix: strip_prefix.unwrap_or(rest),
+            strip_prefix: strip_prefix.unwrap_or(api),
             isolated: isolated.unwrap_or(false),
             body_size,
         })
@@ -142,18 +143,19 @@ impl Resolver<'_> {
             return None;
         };
         match &to {
-            RawTexts::One(text) if text == "rest" => {
+            RawTexts::One(text) if text == "rest" || text == "soap" => {
                 for key in options.given() {
-                    let message = "a rest route is spoken to as Marketing Cloud asks for";
+                    let message =
+                        format!("a {text} route is spoken to as Marketing Cloud asks for");
                     self.findings
                         .problem(Code::BadValue, &entry.child(key), message)
                         .hint("leave the key out");
                 }
-                Some(Destination::Rest)
-            }
-            RawTexts::One(text) if text == "soap" => {
-                self.later(&path, "soap");
-                None
+                Some(if text == "rest" {
+                    Destination::Rest
+                } else {
+                    Destination::Soap
+                })
             }
             _ => self
                 .tool_upstream(entry, to, options, tls)
@@ -167,8 +169,9 @@ impl Resolver<'_> {
     }
 
     /// The tenant's API is reached with the person's token or not at all.
-    fn rest(
+    fn api(
         &mut self,
+        kind: &str,
         entry: &KeyPath,
         access: Option<Access>,
         token: Option<Token>,
@@ -178,20 +181,21 @@ impl Resolver<'_> {
             (
                 matches!(access, Some(Access::Public | Access::Optional)),
                 "access",
-                "a rest route needs a signed-in person",
+                "needs a signed-in person",
             ),
             (
                 token == Some(Token::None),
                 "token",
-                "a rest route always carries the token",
+                "always carries the token",
             ),
             (
                 strip_prefix == Some(false),
                 "strip_prefix",
-                "a rest route always takes its path off",
+                "always takes its path off",
             ),
         ];
         for (_, key, message) in refused.into_iter().filter(|(given, ..)| *given) {
+            let message = format!("a {kind} route {message}");
             self.findings
                 .problem(Code::BadValue, &entry.child(key), message)
                 .hint("leave the key out");

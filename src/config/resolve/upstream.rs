@@ -210,7 +210,7 @@ impl Resolver<'_> {
         };
         let (message, hint) = match error {
             OriginError::Scheme => (
-                "must be rest, or start with http://, https:// or unix:/".to_owned(),
+                "must be rest or soap, or start with http://, https:// or unix:/".to_owned(),
                 ADDRESS_HINT,
             ),
             OriginError::NotBare => (
@@ -243,7 +243,8 @@ impl Resolver<'_> {
 }
 
 /// What an address looks like.
-pub(super) const ADDRESS_HINT: &str = "rest, or the tool's address such as http://127.0.0.1:3000";
+pub(super) const ADDRESS_HINT: &str =
+    "rest, soap, or the tool's address such as http://127.0.0.1:3000";
 
 /// Addresses of one upstream.
 const MAX_ADDRESSES: usize = 64;

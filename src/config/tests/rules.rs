@@ -509,13 +509,31 @@ const ROUTES: &[(&str, &str)] = &[
     ("  - {}", "SG-6003 routes[1].path | SG-6003 routes[1].to"),
     ("  -", "SG-6004 routes[1]: has no value"),
     ("  - rest", "SG-6004 routes[1]: must be a mapping"),
+    ("  - { path: /a, to: soap }", ""),
     (
-        "  - { path: /a, to: soap }",
-        "SG-6005 routes[1].to: soap is not",
+        "  - { path: /a, to: soap, token: bearer, strip_prefix: true, access: signed_in, body_size: 50 MiB }",
+        "",
     ),
     (
+        "  - { path: /a, to: soap, token: none }",
+        "SG-6004 routes[1].token: a soap route always",
+    ),
+    (
+        "  - { path: /a, to: soap, strip_prefix: false }",
+        "SG-6004 routes[1].strip_prefix: a soap route always",
+    ),
+    (
+        "  - { path: /a, to: soap, access: public }",
+        "SG-6004 routes[1].access: a soap route needs",
+    ),
+    (
+        "  - { path: /a, to: soap, protocol: h2 }",
+        "SG-6004 routes[1].protocol: a soap route is spoken to",
+    ),
+    ("  - { path: /a, to: [soap] }", "SG-6004 routes[1].to"),
+    (
         "  - { path: /a, to: tool }",
-        "SG-6004 routes[1].to: must be rest, or start",
+        "SG-6004 routes[1].to: must be rest or soap, or start",
     ),
     (
         "  - { path: /a, to: 'http://t:1/x' }",
@@ -560,7 +578,7 @@ const ROUTES: &[(&str, &str)] = &[
     ),
     (
         "  - { path: /a, to: [rest] }",
-        "SG-6004 routes[1].to[0]: must be rest, or start",
+        "SG-6004 routes[1].to[0]: must be rest or soap, or start",
     ),
     (
         "  - { path: /a, to: [] }",

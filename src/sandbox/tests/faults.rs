@@ -31,6 +31,38 @@ async fn statuses_at_the_token_endpoint() {
 }
 
 #[tokio::test]
+async fn soap_fails_with_status_500_whatever_it_is() {
+    let rig = Rig::start(Settings::default()).await;
+    let control = rig.sandbox.control();
+    for (fault, code, text) in [
+        (Fault::TokenExpired, "q0:Security", "Token Expired"),
+        (Fault::LoginFailed, "q0:Security", "Login Failed"),
+        (Fault::InternalError, "soap:Server", "The server has failed"),
+        (
+            Fault::TooManyRequests { retry_after: None },
+            "soap:Server",
+            "Rate limit exceeded",
+        ),
+    ] {
+        control.set_fault(Place::Soap, fault, Some(1));
+        let request = rig.http.post(rig.url("/Service.asmx")).body("<any/>");
+        let reply = request.send().await.expect("a reply");
+        assert_eq!(reply.status(), 500);
+        assert_eq!(reply.headers()["content-type"], "text/xml; charset=utf-8");
+        let answer = reply.text().await.expect("text");
+        let read = roxmltree::Document::parse(&answer).expect("a document");
+        let said = |name: &str| {
+            let mut nodes = read.descendants();
+            nodes
+                .find(|node| node.has_tag_name(name))
+                .and_then(|node| node.text())
+        };
+        assert_eq!(said("faultcode"), Some(code), "{answer}");
+        assert_eq!(said("faultstring"), Some(text), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn statuses_at_rest_and_userinfo() {
     let rig = Rig::start(Settings::default()).await;
     let (control, ada) = (rig.sandbox.control(), rig.sign_in("ada").await);

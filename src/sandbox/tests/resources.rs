@@ -191,9 +191,13 @@ async fn soap_wants_the_token_in_the_envelope() {
     let token = ada["access_token"].as_str().expect("text");
     let call = async |token: &str| {
         let envelope = format!(
-            r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header><fueloauth xmlns="http://exacttarget.com">{token}</fueloauth></s:Header><s:Body><RetrieveRequestMsg/></s:Body></s:Envelope>"#
+            r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header><fueloauth xmlns="http://exacttarget.com">{token}</fueloauth></s:Header><s:Body><RetrieveRequestMsg xmlns="http://exacttarget.com/wsdl/partnerAPI"><RetrieveRequest><ObjectType>BusinessUnit</ObjectType></RetrieveRequest></RetrieveRequestMsg></s:Body></s:Envelope>"#
         );
-        let request = rig.http.post(rig.url("/Service.asmx")).body(envelope);
+        let request = rig
+            .http
+            .post(rig.url("/Service.asmx"))
+            .header("content-type", "text/xml")
+            .body(envelope);
         let reply = request.send().await.expect("a reply");
         (reply.status().as_u16(), reply.text().await.expect("text"))
     };

@@ -209,6 +209,56 @@ const customers = new Panel("customers", {
   url: "/mc/rest/data/v1/customobjectdata/key/Customers/rowset", row: customerRow, noun: "customers",
 });
 
+// The partner API speaks SOAP; the gateway puts the token into the envelope's header.
+const PARTNER = "http://exacttarget.com/wsdl/partnerAPI";
+const RETRIEVE = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>
+  <RetrieveRequestMsg xmlns="${PARTNER}"><RetrieveRequest>
+    <ObjectType>Subscriber</ObjectType><Properties>EmailAddress</Properties><Properties>Status</Properties>
+    <Options><BatchSize>${PAGE_SIZE}</BatchSize></Options>
+  </RetrieveRequest></RetrieveRequestMsg>
+</s:Body></s:Envelope>`;
+
+async function callSoap(action, envelope) {
+  let reply;
+  try {
+    reply = await fetch("/mc/soap/Service.asmx", {
+      method: "POST",
+      credentials: "same-origin",
+      headers: { "content-type": "text/xml; charset=utf-8", soapaction: action },
+      body: envelope,
+    });
+  } catch {
+    throw new Problem(0, {});
+  }
+  const answer = new DOMParser().parseFromString(await reply.text(), "text/xml");
+  const text = (name) => answer.getElementsByTagNameNS("*", name)[0]?.textContent;
+  if (!reply.ok) throw new Problem(reply.status, { detail: text("faultstring"), login_url: text("login_url") });
+  return answer;
+}
+
+const subscribers = new Panel("subscribers", {
+  noun: "subscribers",
+  row: (item) => {
+    const row = element("div", undefined, "row");
+    row.append(element("div", item.address, "title"), element("span", item.status, "badge published"));
+    return row;
+  },
+});
+subscribers.load = async function load() {
+  try {
+    const answer = await callSoap("Retrieve", RETRIEVE);
+    const value = (node, name) => node.getElementsByTagNameNS(PARTNER, name)[0]?.textContent ?? "";
+    const items = [...answer.getElementsByTagNameNS(PARTNER, "Results")].map((node) => (
+      { address: value(node, "EmailAddress"), status: value(node, "Status") }
+    ));
+    this.show({ items, count: items.length });
+    if (value(answer, "OverallStatus") === "MoreDataAvailable") this.say("There are more: `MoreDataAvailable`.");
+  } catch (problem) {
+    this.fail(problem, 1);
+  }
+};
+document.getElementById("retrieve").addEventListener("click", () => subscribers.load());
+
 const form = document.getElementById("new-email");
 const compose = document.getElementById("compose");
 const note = form.querySelector(".form-note");

@@ -102,6 +102,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     <div class="list" data-list hidden></div>
     <nav class="pager" data-pager aria-label="Pages of customers" hidden></nav>
   </section>
+  <section class="panel" id="subscribers" aria-labelledby="subscribers-title">
+    <div class="head">
+      <h2 id="subscribers-title">Subscribers <span class="count" data-count></span></h2>
+      <button class="quiet" type="button" id="retrieve">Retrieve by SOAP</button>
+    </div>
+    <div class="state" data-state role="status">An envelope without a token, sent to /mc/soap/Service.asmx.</div>
+    <div class="list" data-list hidden></div>
+    <nav class="pager" data-pager hidden></nav>
+  </section>
 </main>
 <footer>An example of an internal tool. It holds no OAuth code, no token and no secret: the gateway in front of it does.</footer>
 <noscript><p class="noscript">Campaign Desk needs JavaScript to show e-mails and customers.</p></noscript>

@@ -14,7 +14,7 @@ pub mod targets;
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("cookies", targets::cookies, seeds::COOKIES),
     ("envelope", targets::envelope, seeds::ENVELOPE),
     ("target", targets::target, seeds::TARGET),
@@ -27,4 +27,5 @@ pub const TARGETS: [Target; 12] = [
     ("fence", targets::fence, seeds::FENCE),
     ("frames", targets::frames, seeds::FRAMES),
     ("records", targets::records, seeds::RECORDS),
+    ("soap", targets::soap, seeds::SOAP),
 ];

@@ -407,3 +407,46 @@ impl Entropy for Fixed {
             .for_each(|(byte, slot)| *slot = byte.wrapping_mul(167) ^ 90);
     }
 }
+
+/// What passes has the token once, in the one header, for another parser too; cut how one likes; and
+/// nothing of it is lost but what was a token of the client's.
+pub fn soap(bytes: &[u8]) {
+    const TOKEN: &str = "a.b<&>'\"c";
+    const NAMESPACE: &str = "http://exacttarget.com";
+    let size = bytes.len() % 7 + 1;
+    let whole = fuzzing::with_token(bytes, usize::MAX, TOKEN);
+    assert_eq!(fuzzing::with_token(bytes, size, TOKEN), whole, "by {size}");
+    let _verdict = fuzzing::refuses_token(bytes);
+    let Some(out) = whole else { return };
+    let text = std::str::from_utf8(&out).expect("text");
+    let read = roxmltree::Document::parse(text).expect("another parser reads it");
+    let is_token = |node: &roxmltree::Node<'_, '_>| {
+        node.has_tag_name((NAMESPACE, "fueloauth")) || node.has_tag_name((NAMESPACE, "oAuth"))
+    };
+    let root = read.root_element();
+    let namespace = root.tag_name().namespace().expect("one");
+    let headers: Vec<_> = root
+        .children()
+        .filter(|part| part.has_tag_name((namespace, "Header")))
+        .collect();
+    let [header] = headers.as_slice() else {
+        panic!("{} headers", headers.len());
+    };
+    let tokens: Vec<_> = header.children().filter(is_token).collect();
+    let texts: Vec<_> = tokens.iter().map(|token| token.text()).collect();
+    assert_eq!(texts, [Some(TOKEN)]);
+    // A second time around, it is taken out and put in again.
+    assert_eq!(fuzzing::with_token(&out, size, TOKEN).as_deref(), Some(&*out));
+    let body = |bytes: &[u8]| {
+        let at = position(bytes, b"Body").expect("a body");
+        bytes[at..].to_vec()
+    };
+    let before = std::str::from_utf8(bytes).expect("text");
+    if before.matches("Body").count() == 2 && text.matches("Body").count() == 2 {
+        assert_eq!(body(&out), body(bytes), "the body is as it was");
+    }
+}
+
+fn position(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    bytes.windows(word.len()).position(|part| part == word)
+}

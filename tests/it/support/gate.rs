@@ -64,7 +64,8 @@ pub struct Plan {
     pub top: String,
     /// The routes; `TOOL` stands for the tool's origin.
     pub routes: String,
-    /// The tenant hosts that tokens may go to; `None` is the sandbox itself.
+    /// The tenant hosts that tokens may go to; `None` is the sandbox itself, for which
+    /// `SANDBOX` stands.
     pub instance_hosts: Option<String>,
     /// The list of session keys.
     pub keys: String,
@@ -160,7 +161,8 @@ impl Gate {
             let hosts = plan
                 .instance_hosts
                 .clone()
-                .unwrap_or_else(|| format!("\"{}\"", sandbox.origin()));
+                .unwrap_or_else(|| "\"SANDBOX\"".to_owned())
+                .replace("SANDBOX", &sandbox.origin().to_string());
             let scheme = if plan.https { "https" } else { "http" };
             let public_url = plan
                 .public_url
