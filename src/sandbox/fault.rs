@@ -94,6 +94,11 @@ pub enum Fault {
     InvalidClient,
     /// 400 `invalid_grant`.
     InvalidGrant,
+    /// At the token endpoint: tokens for the person's first business unit, whatever was asked for. At
+    /// userinfo: the right answer, but for the parent account as the unit.
+    OtherUnit,
+    /// At userinfo: the right answer without any permission.
+    NoPermissions,
 }
 
 /// A fault and how often it strikes.
@@ -138,6 +143,12 @@ impl Faults {
             None => work(request).await,
             Some(Fault::Slow { ms }) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
+                work(request).await
+            }
+            // The endpoint itself plays these.
+            Some(played @ (Fault::OtherUnit | Fault::NoPermissions)) => {
+                let mut request = request;
+                request.extensions_mut().insert(played);
                 work(request).await
             }
             Some(Fault::LoseReply) => work(request).await.and(Err(Cut)),
