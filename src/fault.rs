@@ -1,6 +1,8 @@
 //! Every failure a client can see: one enum, from which the page, the JSON document, the log line
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
+mod access;
+
 use http::StatusCode;
 
 /// What went wrong, by what the person or the operator has to do about it.
@@ -88,6 +90,20 @@ pub enum Fault {
     ClocksDiffer,
     /// Signed in again and again, and two sessions come back at once.
     SessionDoubled,
+    /// The person has no access to the business unit.
+    UnitDenied,
+    /// The route wants another business unit.
+    OtherUnit,
+    /// Another switch of business unit came after this one.
+    UnitOvertaken,
+    /// The request names no business unit.
+    UnitMalformed,
+    /// The route is for other enterprises.
+    OtherEnterprise,
+    /// The route is for other mail domains.
+    OtherEmailDomain,
+    /// The route wants a permission that the person lacks.
+    PermissionMissing,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -131,7 +147,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 61] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -172,6 +188,13 @@ impl Fault {
         Self::FormNotSent,
         Self::ClocksDiffer,
         Self::SessionDoubled,
+        Self::UnitDenied,
+        Self::OtherUnit,
+        Self::UnitOvertaken,
+        Self::UnitMalformed,
+        Self::OtherEnterprise,
+        Self::OtherEmailDomain,
+        Self::PermissionMissing,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -195,7 +218,7 @@ impl Fault {
 
     /// Whether it belongs to signing in.
     pub fn is_of_sign_in(self) -> bool {
-        self.code().starts_with("SG-2")
+        self.code().starts_with("SG-2") && access::entry(self).is_none()
     }
 
     /// The status of an answer that reports this fault.
@@ -215,6 +238,9 @@ impl Fault {
 
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> Entry {
+        if let Some(entry) = access::entry(self) {
+            return entry;
+        }
         let (code, status, title, advice) = match self {
             Self::MalformedRequest => (
                 "SG-1001",
@@ -456,6 +482,19 @@ impl Fault {
                 "Your browser sends two sessions at once",
                 "Delete the cookies of this site and of its parent domain, then sign in again.",
             ),
+            Self::UnitDenied
+            | Self::OtherUnit
+            | Self::UnitOvertaken
+            | Self::UnitMalformed
+            | Self::OtherEnterprise
+            | Self::OtherEmailDomain
+            | Self::PermissionMissing
+            | Self::Internal => (
+                "SG-5001",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong in the gateway",
+                "Quote the code and the request id to whoever runs this tool.",
+            ),
             Self::RefreshUnavailable => (
                 "SG-3001",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -516,12 +555,6 @@ impl Fault {
                 "Marketing Cloud has asked you to wait",
                 "Try again after the seconds in Retry-After; the API answered an earlier request of yours with a limit.",
             ),
-            Self::Internal => (
-                "SG-5001",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong in the gateway",
-                "Quote the code and the request id to whoever runs this tool.",
-            ),
             Self::Overloaded => (
                 "SG-5002",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -551,22 +584,4 @@ impl Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_statuses_are_errors() {
-        let codes: HashSet<_> = Fault::ALL.iter().map(|fault| fault.code()).collect();
-        assert_eq!(codes.len(), Fault::ALL.len());
-        for fault in Fault::ALL {
-            assert!(fault.status().as_u16() >= 400, "{fault:?}");
-            assert!(
-                fault.code().starts_with("SG-") && fault.code().len() == 7,
-                "{fault:?}"
-            );
-            assert!(fault.advice().ends_with('.'), "{fault:?}");
-        }
-    }
-}
+mod tests;

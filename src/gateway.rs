@@ -1,10 +1,12 @@
 //! The pipeline: route, cross-site check, session, freshness, sanitize, authorize, forward, reply.
 
 mod account;
+mod admission;
 mod arrivals;
 mod body;
 mod bounds;
 mod browser_cookies;
+mod business_unit;
 mod callback;
 mod cors;
 mod cross_site;
@@ -21,6 +23,7 @@ mod rates;
 mod record;
 pub mod route;
 mod router;
+pub mod rules;
 mod sign_in;
 mod site;
 mod stages;
@@ -46,6 +49,7 @@ pub use rates::Rate;
 pub use rates::Rates;
 pub use route::Route;
 pub use router::Router;
+pub use rules::Rule;
 pub use site::Site;
 pub use unreadable::turned_away;
 pub use used_states::UsedStates;

@@ -101,6 +101,9 @@ pub(super) fn gateway(
         tasks.clone(),
         events.clone(),
     );
+    // Rules and tools are to see facts that are no older than the tokens.
+    let ruled = config.routes.iter().any(|route| route.rule.is_some());
+    refresher = refresher.rereading(ruled || !provider.permissions.is_empty());
     let revocations = Arc::<Revocations>::default();
     let shared = config.shared.map(|(settings, keeping)| {
         let revocations = Arc::clone(&revocations);

@@ -8,6 +8,7 @@ mod listener;
 mod marketing_cloud;
 mod redis;
 mod routes;
+mod rules;
 mod secret;
 mod session;
 mod upstream;
@@ -62,6 +63,7 @@ impl Resolver<'_> {
         let session = self.session(raw.session);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
+        let provider = provider.map(|provider| rules::needed_by(&routes, provider));
         let pool = self.pool(raw.upstream);
         let shares = self.shares(&mut raw.limits);
         let rates = self.rates(raw.rate_limits);

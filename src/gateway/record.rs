@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::fairness::Ticket;
 use super::identify::RequestId;
 use super::route::PathPrefix;
+use super::rules::Rule;
 use crate::fault::Fault;
 use crate::session::Live;
 use crate::telemetry::access::AccessLog;
@@ -36,6 +37,7 @@ pub(super) struct Record {
     route: Option<PathPrefix>,
     slot: Slot,
     live: Option<Arc<Live>>,
+    rule: Option<Arc<Rule>>,
     status: StatusCode,
     fault: Option<Fault>,
     bytes: u64,
@@ -69,6 +71,7 @@ impl Record {
             route: None,
             slot: Slot::NOWHERE,
             live: None,
+            rule: None,
             status: StatusCode::OK,
             fault: None,
             bytes: 0,
@@ -138,6 +141,16 @@ impl Record {
     /// The session ended before the answer did.
     pub(super) fn cut(&mut self) {
         self.end = "session_ended";
+    }
+
+    /// The request was let in by this rule, which goes on to hold for what comes of it.
+    pub(super) fn ruled(&mut self, rule: &Arc<Rule>) {
+        self.rule = Some(Arc::clone(rule));
+    }
+
+    /// That rule.
+    pub(super) fn rule(&self) -> Option<&Arc<Rule>> {
+        self.rule.as_ref()
     }
 
     /// Who asked, if that is known.

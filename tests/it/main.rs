@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod access;
 mod answer_headers;
 mod answers;
 mod balance;
@@ -58,6 +59,7 @@ mod support;
 mod time;
 mod tls;
 mod topologies;
+mod units;
 mod upstream_faults;
 mod upstream_protocols;
 mod websocket;

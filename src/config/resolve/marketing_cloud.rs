@@ -57,6 +57,7 @@ impl Resolver<'_> {
         let scope = self.scope(&section.child("scope"), raw.scope);
         let path = section.child("business_unit");
         let business_unit = self.optional(&path, raw.business_unit, values::business_unit);
+        let permissions = self.permissions(&section.child("permissions"), raw.permissions);
         let pkce = self.pkce(&section.child("pkce"), raw.pkce);
         self.not_yet(&section.child("partner"), raw.partner);
         let path = section.child("auth_base_url");
@@ -70,6 +71,7 @@ impl Resolver<'_> {
             client: client?,
             scope,
             business_unit,
+            permissions,
             pkce,
             fence,
         })
