@@ -179,3 +179,6 @@ const PATIENCE: Duration = Duration::from_secs(21);
 
 /// Refreshes followed from one late cookie, and other people's switches let by.
 const MAX_HOPS: usize = 16;
+
+#[cfg(test)]
+mod tests;
