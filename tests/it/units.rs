@@ -121,6 +121,11 @@ async fn a_session_goes_on_in_another_unit() {
 async fn people_switch_without_a_script() {
     let gate = Gate::start().await;
     let mut ada = gate.signed_in("ada").await;
+    let tool = ada.navigate("/").await.text();
+    assert!(
+        tool.contains("<b data-who=\"unit\">7281698</b> <a href=\"/oauth2/\">"),
+        "{tool}"
+    );
     let page = ada.navigate("/oauth2/").await.text();
     assert!(page.contains("action=\"/oauth2/business_unit\""), "{page}");
     assert!(!page.contains("<script"), "{page}");
