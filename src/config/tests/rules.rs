@@ -267,10 +267,6 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
         "  permissions: []",
         "SG-6004 marketing_cloud.permissions: must name",
     ),
-    (
-        "  permissions: ['*']",
-        "SG-6004 marketing_cloud.permissions[0]",
-    ),
     ("  pkce: s256", ""),
     ("  pkce: off", "SG-6109 marketing_cloud.pkce"),
     ("  pkce: plain", "SG-6004 marketing_cloud.pkce"),
@@ -457,10 +453,6 @@ const ROUTES: &[(&str, &str)] = &[
     (
         "    access: public\n    business_unit: 1",
         "SG-6004 routes[0].business_unit: a rule needs",
-    ),
-    (
-        "    require: { enterprises: [1] }",
-        "SG-6002 routes[0].require.enterprises",
     ),
     ("    body_size: 1GB", "SG-6004 routes[0].body_size"),
     ("    access: journey_builder", "SG-6005 routes[0].access"),
