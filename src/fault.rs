@@ -1,6 +1,7 @@
 //! Every failure a client can see: one enum, from which the page, the JSON document, the log line
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
+mod access;
 mod envelope;
 
 use http::StatusCode;
@@ -98,6 +99,20 @@ pub enum Fault {
     TenantNotAdmitted,
     /// The provider answered with the hosts of another tenant than the person's.
     TenantsMixed,
+    /// The person has no access to the business unit.
+    UnitDenied,
+    /// The route wants another business unit.
+    OtherUnit,
+    /// Another switch of business unit came after this one.
+    UnitOvertaken,
+    /// The request names no business unit.
+    UnitMalformed,
+    /// The route is for other enterprises.
+    OtherEnterprise,
+    /// The route is for other mail domains.
+    OtherEmailDomain,
+    /// The route wants a permission that the person lacks.
+    PermissionMissing,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -141,7 +156,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 70] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -191,6 +206,13 @@ impl Fault {
         Self::SessionDoubled,
         Self::TenantNotAdmitted,
         Self::TenantsMixed,
+        Self::UnitDenied,
+        Self::OtherUnit,
+        Self::UnitOvertaken,
+        Self::UnitMalformed,
+        Self::OtherEnterprise,
+        Self::OtherEmailDomain,
+        Self::PermissionMissing,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -214,7 +236,7 @@ impl Fault {
 
     /// Whether it belongs to signing in.
     pub fn is_of_sign_in(self) -> bool {
-        self.code().starts_with("SG-2")
+        self.code().starts_with("SG-2") && access::entry(self).is_none()
     }
 
     /// The status of an answer that reports this fault.
@@ -234,6 +256,9 @@ impl Fault {
 
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn entry(self) -> Entry {
+        if let Some(entry) = access::entry(self) {
+            return entry;
+        }
         let (code, status, title, advice) = match self {
             Self::Envelope(fault) => fault.entry(),
             Self::MalformedRequest => (
@@ -488,6 +513,19 @@ impl Fault {
                 "Marketing Cloud answered with another account's address",
                 "Try again; if it stays, quote the code and the request id to whoever runs this tool: the host is in the log.",
             ),
+            Self::UnitDenied
+            | Self::OtherUnit
+            | Self::UnitOvertaken
+            | Self::UnitMalformed
+            | Self::OtherEnterprise
+            | Self::OtherEmailDomain
+            | Self::PermissionMissing
+            | Self::Internal => (
+                "SG-5001",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong in the gateway",
+                "Quote the code and the request id to whoever runs this tool.",
+            ),
             Self::RefreshUnavailable => (
                 "SG-3001",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -548,12 +586,6 @@ impl Fault {
                 "Marketing Cloud has asked you to wait",
                 "Try again after the seconds in Retry-After; the API answered an earlier request of yours with a limit.",
             ),
-            Self::Internal => (
-                "SG-5001",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong in the gateway",
-                "Quote the code and the request id to whoever runs this tool.",
-            ),
             Self::Overloaded => (
                 "SG-5002",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -583,22 +615,4 @@ impl Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_statuses_are_errors() {
-        let codes: HashSet<_> = Fault::ALL.iter().map(|fault| fault.code()).collect();
-        assert_eq!(codes.len(), Fault::ALL.len());
-        for fault in Fault::ALL {
-            assert!(fault.status().as_u16() >= 400, "{fault:?}");
-            assert!(
-                fault.code().starts_with("SG-") && fault.code().len() == 7,
-                "{fault:?}"
-            );
-            assert!(fault.advice().ends_with('.'), "{fault:?}");
-        }
-    }
-}
+mod tests;

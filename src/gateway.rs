@@ -1,10 +1,12 @@
 //! The pipeline: route, cross-site check, session, freshness, sanitize, authorize, forward, reply.
 
 mod account;
+mod admission;
 mod arrivals;
 mod body;
 mod bounds;
 mod browser_cookies;
+mod business_unit;
 mod callback;
 mod cors;
 mod cross_site;
@@ -23,6 +25,7 @@ mod record;
 mod replay;
 pub mod route;
 mod router;
+pub mod rules;
 mod sign_in;
 mod site;
 mod stages;
@@ -51,6 +54,7 @@ pub use rates::Rate;
 pub use rates::Rates;
 pub use route::Route;
 pub use router::Router;
+pub use rules::Rule;
 pub use site::Site;
 pub use unreadable::turned_away;
 pub use unreadable::unreadable;

@@ -4,6 +4,7 @@ pub mod body;
 pub mod cookies;
 pub mod headers;
 pub mod jar;
+pub mod offer;
 pub mod origin;
 pub mod pages;
 pub mod refusal;
@@ -14,6 +15,7 @@ pub mod target;
 
 pub use cookies::CookieNames;
 pub use jar::Jar;
+pub use offer::Offer;
 pub use origin::Origin;
 pub use origin::Scheme;
 pub use return_path::ReturnPath;

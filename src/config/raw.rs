@@ -60,6 +60,7 @@ pub(super) struct RawMarketingCloud {
     pub(super) next_client_secret: Option<RawSecret>,
     pub(super) scope: Option<RawTexts>,
     pub(super) business_unit: Option<String>,
+    pub(super) permissions: Option<RawTexts>,
     pub(super) pkce: Option<String>,
     pub(super) partner: Option<RawPartner>,
     pub(super) auth_base_url: Option<String>,
@@ -140,6 +141,17 @@ pub(super) struct RawRoute {
     pub(super) strip_prefix: Option<String>,
     pub(super) isolated: Option<String>,
     pub(super) body_size: Option<String>,
+    pub(super) business_unit: Option<String>,
+    pub(super) require: Option<RawRequire>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRequire {
+    pub(super) enterprise: Option<RawTexts>,
+    pub(super) business_unit: Option<RawTexts>,
+    pub(super) permission: Option<RawTexts>,
+    pub(super) email_domain: Option<RawTexts>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,6 +9,7 @@ mod marketing_cloud;
 mod partner;
 mod redis;
 mod routes;
+mod rules;
 mod secret;
 mod session;
 mod tenants;

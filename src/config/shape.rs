@@ -81,6 +81,7 @@ const MARKETING_CLOUD: &[Key] = &[
     key("next_client_secret", Shape::Secret),
     key("scope", Shape::Texts),
     text("business_unit"),
+    key("permissions", Shape::Texts),
     text("pkce"),
     key("partner", Shape::TextOrSection(PARTNER)),
     text("auth_base_url"),
@@ -123,6 +124,15 @@ const ROUTE: &[Key] = &[
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
     text("isolated"),
     text("body_size"),
+    text("business_unit"),
+    key("require", Shape::Section(REQUIRE)),
+];
+
+const REQUIRE: &[Key] = &[
+    key("enterprise", Shape::Texts),
+    key("business_unit", Shape::Texts),
+    key("permission", Shape::Texts),
+    key("email_domain", Shape::Texts),
 ];
 
 const HEALTH: &[Key] = &[text("path"), text("interval"), text("timeout")];

@@ -18,6 +18,7 @@ use crate::http::Jar;
 use crate::oauth::Fence;
 use crate::oauth::TokenSet;
 use crate::session::CookieStore;
+use crate::session::Line;
 use crate::session::Session;
 use crate::session::cookie::COOKIE_BUDGET;
 use crate::session::id::SessionId;
@@ -83,6 +84,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
             preferred_username: long(64),
             enterprise: Some(u64::from(u32::MAX)),
             business_unit: Some(u64::from(u32::MAX)),
+            ..Person::default()
         },
         rest: store.fence.admit(&host("rest")).ok(),
         soap: store.fence.admit(&host("soap")).ok(),
@@ -90,6 +92,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
         signed_in_at: now,
         ends_at: now.plus(config.session.lifetime),
         idle_until: now.plus(config.session.idle_timeout),
+        line: Line::default(),
         ticket: None,
     };
     let lines = store

@@ -69,6 +69,7 @@ async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), Tok
         }),
         scope: known.scope.clone(),
         business_unit: known.business_unit,
+        permissions: known.permissions.clone(),
         pkce: known.pkce,
         auth: known.auth.clone(),
         fence: known.fence.clone(),

@@ -10,6 +10,8 @@ use crate::http::reply;
 use crate::http::reply::Reply;
 use crate::oauth::Subdomain;
 use crate::session::Session;
+use crate::session::model::Person;
+use crate::session::person::RecentUnit;
 use crate::time::UnixTime;
 
 impl Worker {
@@ -32,6 +34,8 @@ impl Worker {
     pub(super) fn account(&self, session: &Session) -> Reply {
         let person = &session.person;
         let number = |id: Option<u64>| id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+        let here = person.recent.first();
+        let unit = here.map_or_else(|| number(person.business_unit), |unit| label(unit).1);
         let mut facts = vec![
             (
                 "User",
@@ -42,19 +46,43 @@ impl Worker {
             ),
             ("Tenant", self.tenant(session).to_string()),
             ("Enterprise", number(person.enterprise)),
-            ("Business unit", number(person.business_unit)),
+            ("Business unit", unit),
             ("Signed in until", readable(session.ends_at)),
         ];
         if let Some(email) = &person.email {
             facts.insert(1, ("E-mail", email.clone()));
         }
         let name = person.name.as_deref().unwrap_or(&person.sub);
+        let others = person.recent.iter();
+        let others = others.filter(|unit| Some(unit.id) != person.business_unit);
+        let units: Vec<_> = others.map(label).collect();
+        let site = &self.gateway.site;
         pages::account(&Account::new(
             name,
             &facts,
-            &self.gateway.site.path("sign_out"),
+            &site.path("sign_out"),
+            &units,
+            &site.path("business_unit"),
         ))
     }
+}
+
+/// A unit's MID, and what it is called.
+pub(super) fn label(unit: &RecentUnit) -> (u64, String) {
+    let id = unit.id;
+    let name = unit.name.as_ref();
+    (
+        id,
+        name.map_or_else(|| id.to_string(), |name| format!("{name} ({id})")),
+    )
+}
+
+/// The units that a session was in, the present one first.
+pub(super) fn recent(person: &Person) -> Value {
+    let units = person.recent.iter();
+    units
+        .map(|unit| json!({ "id": unit.id, "name": unit.name }))
+        .collect()
 }
 
 fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
@@ -70,6 +98,8 @@ fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
         "tenant": tenant.as_str(),
         "organization": { "enterprise_id": person.enterprise, "member_id": person.business_unit },
         "business_unit": person.business_unit,
+        "recent_units": recent(person),
+        "permissions": person.permissions,
         "scope": session.scope,
         "expires_in": ends.since(now).as_secs(),
         "session": {

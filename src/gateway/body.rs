@@ -54,7 +54,7 @@ impl AnswerBody {
             && self.size_hint().exact().is_none_or(|bytes| bytes > SHORT)
         {
             let open = record.meter().open(Held::Answer);
-            self.stream = Some((streams.enter(&live.session), open));
+            self.stream = Some((streams.enter(&live.session, record.rule()), open));
         }
         self.end = Some((record, in_hand));
         self

@@ -28,6 +28,7 @@ use crate::oauth::Subdomain;
 use crate::oauth::callback::Callback;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::transaction::State;
+use crate::session::Line;
 use crate::session::id::SessionId;
 use crate::session::model::Person;
 use crate::session::model::Session;
@@ -285,17 +286,11 @@ async fn sign_in(
         id: SessionId::generate(gateway.entropy.as_ref()),
         tenant,
         tokens: granted.tokens,
-        rest: granted.rest.or(identity.rest),
-        soap: granted.soap.or(identity.soap),
+        rest: granted.rest.or_else(|| identity.rest.clone()),
+        soap: granted.soap.or_else(|| identity.soap.clone()),
         scope: granted.scope.filter(|scope| scope.len() <= MAX_SCOPE),
-        person: Person {
-            sub: identity.sub,
-            name: identity.name,
-            email: identity.email,
-            preferred_username: identity.preferred_username,
-            enterprise: identity.enterprise,
-            business_unit: identity.business_unit,
-        },
+        person: Person::of(identity),
+        line: Line::default(),
         signed_in_at: now,
         ends_at: now.plus(policy.lifetime),
         idle_until: now.plus(policy.idle_timeout),

@@ -12,6 +12,7 @@ use super::lookup::Lookup;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
+use super::stages::X_MARKETING_CLOUD_PERMISSIONS;
 use super::worker::Worker;
 use crate::fault::Fault;
 use crate::http::ReturnPath;
@@ -29,7 +30,7 @@ impl Worker {
         &self,
         name: &str,
         parts: &Parts,
-        _body: ClientBody,
+        body: ClientBody,
         record: &mut Record,
     ) -> Result<http::Response<http_body_util::Full<bytes::Bytes>>, Stop> {
         let method = &parts.method;
@@ -46,6 +47,7 @@ impl Worker {
                 allow(method, READ_OR_POST)?;
                 self.sign_out(parts).await?
             }
+            "business_unit" => self.business_unit(parts, body, record).await?,
             "userinfo" => {
                 allow(method, READ)?;
                 let current = self.current(parts, record).await?;
@@ -61,8 +63,12 @@ impl Worker {
                     self.check_asked(parts)?;
                 }
                 let current = self.current(parts, record).await?;
-                self.with_session(authenticated(&current), &current, parts)
-                    .await
+                for rule in self.rules_asked_for(parts)? {
+                    self.admit(&rule, &current, parts).await?;
+                }
+                let told = self.gateway.provider.permissions.are_told();
+                let reply = authenticated(&current, told);
+                self.with_session(reply, &current, parts).await
             }
             "" => {
                 allow(method, READ)?;
@@ -220,10 +226,15 @@ impl Worker {
 }
 
 /// 202 with the identity as header fields, for the proxy that asked to copy.
-fn authenticated(current: &Current) -> Reply {
+fn authenticated(current: &Current, permissions: bool) -> Reply {
     let mut reply = reply::empty(StatusCode::ACCEPTED);
     for (name, value) in &current.live.identity {
         reply.headers_mut().insert(name, value.clone());
+    }
+    if let Some(value) = current.live.permissions.as_ref().filter(|_| permissions) {
+        reply
+            .headers_mut()
+            .insert(X_MARKETING_CLOUD_PERMISSIONS, value.clone());
     }
     reply
 }

@@ -185,14 +185,22 @@ impl Worker {
     /// Renews the session where that is due. Only a request whose token is dead has to wait before it
     /// is forwarded.
     pub(super) async fn fresh(&self, live: Arc<Live>, now: UnixTime) -> Result<Current, Stop> {
-        let session = &live.session;
-        let is_fresh = Freshness::of(&session.tokens, now, session.id.spread()) == Freshness::Fresh;
         let mut current = Current {
             live,
             renewed: None,
             renewing: None,
         };
-        if !is_fresh {
+        let refresher = &self.gateway.refresher;
+        // After a switch of business unit, a cookie from before it stands for what the session is now.
+        if let Some(newest) = refresher.changes().newest(&current.live.session) {
+            current = Current {
+                live: Arc::clone(&newest.live),
+                renewed: Some(newest),
+                renewing: None,
+            };
+        }
+        let session = &current.live.session;
+        if Freshness::of(&session.tokens, now, session.id.spread()) != Freshness::Fresh {
             current = Box::pin(self.renew(current, now)).await?;
         }
         // While a request waits for its token, its session may be signed out.
@@ -207,6 +215,7 @@ impl Worker {
     }
 
     async fn renew(&self, mut current: Current, now: UnixTime) -> Result<Current, Stop> {
+        let refresher = &self.gateway.refresher;
         // A late request may hold a cookie that is several refreshes old; each step leads to a newer one.
         for _ in 0..MAX_STEPS {
             let session = &current.live.session;
@@ -214,7 +223,7 @@ impl Worker {
             if freshness == Freshness::Fresh {
                 break;
             }
-            let Some(waiting) = self.gateway.refresher.join(session) else {
+            let Some(waiting) = refresher.join(session) else {
                 // Without a refresh token a session lasts as long as its access token.
                 if freshness == Freshness::Due {
                     break;
@@ -237,6 +246,8 @@ impl Worker {
                 }
                 (Some(Outcome::Ended(error)), _) => return Err(Stop::ended(&error)),
                 (_, Freshness::Due | Freshness::Fresh) => break,
+                // A switch was refused and the tokens are as they were: now they are renewed.
+                (Some(Outcome::Kept), Freshness::Dead) => {}
                 (outcome, Freshness::Dead) => {
                     let (fault, wait) = match outcome {
                         Some(Outcome::Unavailable { error, retry_after }) => {
@@ -291,6 +302,15 @@ impl Worker {
         if let Some(records) = &self.gateway.records {
             return self.keep_record(records, current, &jar).await;
         }
+        // The session was switched while this request was answered: nothing brings back what it was.
+        if let Some(newest) = self
+            .gateway
+            .refresher
+            .changes()
+            .newest(&current.live.session)
+        {
+            return self.keep_session(&newest.cookies, &jar, None);
+        }
         if let Some(renewed) = &current.renewed {
             return self.keep_session(&renewed.cookies, &jar, None);
         }
@@ -316,7 +336,7 @@ impl Worker {
                 return self.keep_session(&renewed.cookies, &jar, None);
             }
             Some(None) => return Vec::new(),
-            Some(Some(Outcome::Ended(_) | Outcome::Unavailable { .. })) | None => {}
+            Some(Some(Outcome::Kept | Outcome::Ended(_) | Outcome::Unavailable { .. })) | None => {}
         }
         let touched = session.touched(now, store.policy).ok();
         let sealed = touched.and_then(|touched| store.seal(&touched, now).ok());
@@ -512,6 +532,7 @@ impl Stop {
             | RefreshError::Provider(_)
             | RefreshError::Gone
             | RefreshError::Elsewhere
+            | RefreshError::Stranger
             | RefreshError::Store(_) => Self::SignIn,
         }
     }
@@ -545,7 +566,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 pub(super) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Refreshes followed from one late cookie.
-const MAX_STEPS: usize = 4;
+const MAX_STEPS: usize = 16;
 
 /// When to try again after a refresh that did not work.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -68,11 +68,16 @@ impl Worker {
         if let Some(current) = &current {
             record.identified(&current.live);
         }
+        if let (Some(rule), Some(current)) = (&route.rule, &current) {
+            self.admit(rule, current, parts).await?;
+            record.ruled(rule);
+        }
         let id = record.id().clone();
         let provenance = Provenance {
             client: record.client(),
             id: &id,
             site: &self.gateway.site,
+            permissions: self.gateway.provider.permissions.are_told(),
         };
         let passage = Passage {
             worker: self,
@@ -109,7 +114,8 @@ impl Worker {
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let session = current.as_ref().map(|current| &current.live.session);
-            let mut switched = self.tunnel(parts, answer, websocket, session)?;
+            let rule = route.rule.as_ref();
+            let mut switched = self.tunnel(parts, answer, websocket, session, rule)?;
             if let Some(current) = &current {
                 for line in self.session_lines(current, parts).await {
                     switched.headers_mut().append(header::SET_COOKIE, line);
@@ -354,7 +360,12 @@ impl Passage<'_> {
                 });
             }
             Some(Outcome::Ended(error)) => return Err(Stop::ended(&error)),
-            Some(Outcome::Unavailable { .. }) | None => return Ok(first(beginning, body)),
+            Some(Outcome::Kept | Outcome::Unavailable { .. }) | None => {
+                return Ok(first(beginning, body));
+            }
+        }
+        if let (Some(rule), Some(current)) = (&self.route.rule, current.as_ref()) {
+            self.worker.admit(rule, current, self.parts).await?;
         }
         match replay.again(current.as_ref()) {
             Some(again) => match self.send(current.as_ref(), again).await {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::fairness::Ticket;
 use super::identify::RequestId;
 use super::route::PathPrefix;
+use super::rules::Rule;
 use crate::fault::Fault;
 use crate::http::refusal::Audience;
 use crate::http::soap;
@@ -41,6 +42,7 @@ pub(super) struct Record {
     soap: Option<soap::Version>,
     slot: Slot,
     live: Option<Arc<Live>>,
+    rule: Option<Arc<Rule>>,
     status: StatusCode,
     fault: Option<Fault>,
     bytes: u64,
@@ -77,6 +79,7 @@ impl Record {
             soap: None,
             slot: Slot::NOWHERE,
             live: None,
+            rule: None,
             status: StatusCode::OK,
             fault: None,
             bytes: 0,
@@ -164,6 +167,16 @@ impl Record {
     /// The session ended before the answer did.
     pub(super) fn cut(&mut self) {
         self.end = "session_ended";
+    }
+
+    /// The request was let in by this rule, which goes on to hold for what comes of it.
+    pub(super) fn ruled(&mut self, rule: &Arc<Rule>) {
+        self.rule = Some(Arc::clone(rule));
+    }
+
+    /// That rule.
+    pub(super) fn rule(&self) -> Option<&Arc<Rule>> {
+        self.rule.as_ref()
     }
 
     /// Who asked, if that is known.

@@ -1,5 +1,8 @@
 //! Which path goes where, and who may ask for it.
 
+use std::sync::Arc;
+
+use super::rules::Rule;
 use crate::upstream::Upstream;
 use crate::upstream::settings::Protocol;
 
@@ -18,6 +21,8 @@ pub struct Route {
     pub strip_prefix: bool,
     /// Whether other sites may do no more than link here.
     pub isolated: bool,
+    /// Who of those that may ask is let in.
+    pub rule: Option<Arc<Rule>>,
     /// Bytes of a request's body, where this route allows more or fewer than others.
     pub body_size: Option<u64>,
 }
@@ -84,7 +89,7 @@ pub enum Token {
 /// An absolute path that ends in `/` or stands for exactly itself and what is below it. Matches by
 /// whole segments: `/mc` matches `/mc` and `/mc/x`, never `/mcx`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPrefix(std::sync::Arc<str>);
+pub struct PathPrefix(Arc<str>);
 
 impl PathPrefix {
     /// Reads `/`, `/a`, `/a/` …: segments of unreserved characters, none empty, none a dot segment.

@@ -3,8 +3,11 @@
 #[cfg(test)]
 mod property;
 
+use std::sync::Arc;
+
 use super::route::Access;
 use super::route::Route;
+use super::rules::Rule;
 use super::site::Site;
 use crate::fault::Fault;
 use crate::http::Target;
@@ -29,9 +32,19 @@ impl Router {
         Self(routes)
     }
 
+    /// Whether any route is not for everybody.
+    pub fn has_rules(&self) -> bool {
+        self.0.iter().any(|route| route.rule.is_some())
+    }
+
     /// The routes' prefixes, in the order in which they are asked.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|route| route.prefix.as_str())
+    }
+
+    /// The rules of all routes.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.0.iter().filter_map(|route| route.rule.as_ref())
     }
 
     /// Finds what serves `target`, by whole segments, on its bytes as they are.
@@ -65,10 +78,11 @@ impl Router {
     /// think otherwise: where `/admin` is for fewer people than `/`, `/Admin` is refused.
     fn first(&self, path: &str) -> Result<Option<(usize, &Route)>, Fault> {
         let mut like = Access::Public;
+        let mut ruled = false;
         for (index, route) in self.0.iter().enumerate() {
             if route.prefix.strip(path).is_some() {
                 let weaker = route.access > like;
-                return if weaker {
+                return if weaker || ruled {
                     Err(Fault::AmbiguousTarget)
                 } else {
                     Ok(Some((index, route)))
@@ -76,6 +90,7 @@ impl Router {
             }
             if route.prefix.is_like(path) {
                 like = like.min(route.access);
+                ruled |= route.rule.is_some();
             }
         }
         Ok(None)
@@ -106,6 +121,7 @@ mod tests {
             token: Token::None,
             strip_prefix: false,
             isolated: false,
+            rule: None,
             body_size: None,
         };
         let router = Router::new(vec![

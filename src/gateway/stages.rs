@@ -46,6 +46,8 @@ pub(super) struct Provenance<'a> {
     pub id: &'a RequestId,
     /// The public site.
     pub site: &'a Site,
+    /// Whether tools are told of permissions.
+    pub permissions: bool,
 }
 
 impl Sanitized {
@@ -119,6 +121,10 @@ impl Sanitized {
         if let Some(live) = live {
             for (name, value) in &live.identity {
                 self.headers.insert(name, value.clone());
+            }
+            if let Some(value) = live.permissions.as_ref().filter(|_| from.permissions) {
+                self.headers
+                    .insert(X_MARKETING_CLOUD_PERMISSIONS, value.clone());
             }
             if token == Token::Bearer {
                 self.headers
@@ -206,6 +212,9 @@ fn own(text: String) -> Result<HeaderValue, Fault> {
     HeaderValue::try_from(text).map_err(|_| Fault::Internal)
 }
 
+/// Names with commas in between.
+pub(super) const X_MARKETING_CLOUD_PERMISSIONS: HeaderName =
+    HeaderName::from_static("x-marketing-cloud-permissions");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -229,6 +238,7 @@ mod tests {
             token: Token::Bearer,
             strip_prefix,
             isolated: false,
+            rule: None,
             body_size: None,
         };
         let target = Target::from_parts(path, query).expect("a target");

@@ -1,5 +1,6 @@
 //! What runs on in the name of a session after its request was let in: tunnels and long answers.
-//! It ends with the session: at its sign-out, its revocation, or its absolute end.
+//! It ends with the session: at its sign-out, its revocation, or its absolute end; and where a switch of
+//! business unit or a refresh makes it one that the rule of the route refuses.
 //!
 //! The idle limit counts from the last request. A stream does not move it, and is not ended by it
 //! either: other requests may have moved it since, which only the browser's cookie knows.
@@ -14,6 +15,8 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
 
+use super::rules::Rule;
+use crate::session::Changes;
 use crate::session::Revocations;
 use crate::session::Session;
 use crate::time::UnixTime;
@@ -24,9 +27,10 @@ pub(super) struct Streams(RefCell<Vec<Weak<Stream>>>);
 
 impl Streams {
     /// Enters a stream of `session`; it is forgotten when dropped.
-    pub(super) fn enter(&self, session: &Arc<Session>) -> Rc<Stream> {
+    pub(super) fn enter(&self, session: &Arc<Session>, rule: Option<&Arc<Rule>>) -> Rc<Stream> {
         let stream = Rc::new(Stream {
             session: Arc::clone(session),
+            rule: rule.cloned(),
             over: Cell::default(),
             waker: RefCell::default(),
         });
@@ -34,14 +38,16 @@ impl Streams {
         stream
     }
 
-    /// Ends the streams whose session has ended.
-    pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations) {
+    /// Ends the streams whose session has ended, or has become one that their route's rule refuses.
+    pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations, changes: &Changes) {
         let mut woken = Vec::new();
         self.0.borrow_mut().retain(|stream| {
             let Some(stream) = stream.upgrade() else {
                 return false;
             };
-            let over = now >= stream.session.ends_at || revocations.revokes(&stream.session);
+            let over = now >= stream.session.ends_at
+                || revocations.revokes(&stream.session)
+                || stream.is_refused(changes);
             if over {
                 woken.push(stream);
             }
@@ -57,6 +63,7 @@ impl Streams {
 #[derive(Debug)]
 pub(super) struct Stream {
     session: Arc<Session>,
+    rule: Option<Arc<Rule>>,
     over: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -80,6 +87,14 @@ impl Stream {
     /// Waits for the end of the session.
     pub(super) async fn ended(&self) {
         poll_fn(|cx| self.poll_ended(cx)).await;
+    }
+
+    fn is_refused(&self, changes: &Changes) -> bool {
+        let Some(rule) = &self.rule else {
+            return false;
+        };
+        let newest = changes.newest(&self.session);
+        newest.is_some_and(|newest| rule.refuses(&newest.live.session.person).is_some())
     }
 
     fn end(&self) {
@@ -109,10 +124,18 @@ mod tests {
     fn a_stream_ends_at_the_absolute_end_and_not_at_the_idle_limit() {
         let streams = Streams::default();
         let session = Arc::new(session("token", NOW));
-        let stream = streams.enter(&session);
-        streams.sweep(session.idle_until, &Revocations::default());
+        let stream = streams.enter(&session, None);
+        streams.sweep(
+            session.idle_until,
+            &Revocations::default(),
+            &Changes::default(),
+        );
         assert!(!is_over(&stream));
-        streams.sweep(session.ends_at, &Revocations::default());
+        streams.sweep(
+            session.ends_at,
+            &Revocations::default(),
+            &Changes::default(),
+        );
         assert!(is_over(&stream));
     }
 
@@ -121,19 +144,23 @@ mod tests {
         let streams = Streams::default();
         let revocations = Revocations::default();
         let session = Arc::new(session("token", NOW));
-        let stream = streams.enter(&session);
-        streams.sweep(NOW, &revocations);
+        let stream = streams.enter(&session, None);
+        streams.sweep(NOW, &revocations, &Changes::default());
         assert!(!is_over(&stream));
         revocations.sign_out(session.id, session.ends_at, NOW);
-        streams.sweep(NOW.plus(Duration::from_secs(1)), &revocations);
+        streams.sweep(
+            NOW.plus(Duration::from_secs(1)),
+            &revocations,
+            &Changes::default(),
+        );
         assert!(is_over(&stream));
     }
 
     #[test]
     fn a_stream_that_is_gone_is_forgotten() {
         let streams = Streams::default();
-        drop(streams.enter(&Arc::new(session("token", NOW))));
-        streams.sweep(NOW, &Revocations::default());
+        drop(streams.enter(&Arc::new(session("token", NOW)), None));
+        streams.sweep(NOW, &Revocations::default(), &Changes::default());
         assert!(streams.0.borrow().is_empty());
     }
 }

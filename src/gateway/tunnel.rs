@@ -23,6 +23,7 @@ use super::body::AnswerBody;
 use super::frames;
 use super::frames::Framed;
 use super::pipeline::Stop;
+use super::rules::Rule;
 use super::worker::Worker;
 use crate::fault::Fault;
 use crate::http::cookies;
@@ -64,6 +65,7 @@ impl Worker {
         mut answer: Response<ResponseBody>,
         asked_for: bool,
         session: Option<&Arc<Session>>,
+        rule: Option<&Arc<Rule>>,
     ) -> Result<Response<AnswerBody>, Stop> {
         let client = parts
             .extensions
@@ -73,7 +75,7 @@ impl Worker {
         // A 101 that nobody asked for would turn the connection into a tunnel.
         let client = client.ok_or(Fault::UpstreamBroken)?;
         let upstream = hyper::upgrade::on(&mut answer);
-        let stream = session.map(|session| self.streams.enter(session));
+        let stream = session.map(|session| self.streams.enter(session, rule));
         let drain = self.drain.clone();
         let open = self.meter.open(Held::Websocket);
         tokio::task::spawn_local(async move {

@@ -33,7 +33,8 @@ impl Worker {
     /// Ends what runs in the name of sessions that are over.
     pub(super) fn end_streams(&self) {
         let gateway = &self.gateway;
+        let changes = gateway.refresher.changes();
         self.streams
-            .sweep(gateway.clock.now(), &gateway.revocations);
+            .sweep(gateway.clock.now(), &gateway.revocations, changes);
     }
 }

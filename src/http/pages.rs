@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use super::offer::Offer;
 use super::reply;
 use super::reply::Reply;
 use crate::fault::Fault;
@@ -17,6 +18,7 @@ pub fn failure(
     fault: Fault,
     note: Option<&str>,
     login_url: Option<&str>,
+    offer: Option<&Offer>,
     request_id: &str,
 ) -> Reply {
     let (title, advice, code) = (fault.title(), fault.advice(), fault.code());
@@ -28,6 +30,7 @@ pub fn failure(
         code,
         request_id,
         login_url,
+        offer,
     })
 }
 
@@ -74,16 +77,28 @@ pub struct Account<'a> {
     pub facts: &'a [(&'static str, String)],
     /// Where the sign-out form goes.
     pub sign_out: &'a str,
+    /// Other units that the session was in, and what they are called.
+    pub units: &'a [(u64, String)],
+    /// Where the form goes that switches.
+    pub switch: &'a str,
 }
 
 impl<'a> Account<'a> {
     /// An account page.
-    pub fn new(name: &'a str, facts: &'a [(&'static str, String)], sign_out: &'a str) -> Self {
+    pub fn new(
+        name: &'a str,
+        facts: &'a [(&'static str, String)],
+        sign_out: &'a str,
+        units: &'a [(u64, String)],
+        switch: &'a str,
+    ) -> Self {
         Self {
             style: STYLE,
             name,
             facts,
             sign_out,
+            units,
+            switch,
         }
     }
 }
@@ -98,6 +113,7 @@ struct Failure<'a> {
     code: &'a str,
     request_id: &'a str,
     login_url: Option<&'a str>,
+    offer: Option<&'a Offer>,
 }
 
 #[derive(Template)]
@@ -159,7 +175,9 @@ mod tests {
     #[test]
     fn what_is_interpolated_is_escaped() {
         let facts = [("E-mail", "<b>&\"'".to_owned())];
-        let page = Account::new("<script>alert(1)</script>", &facts, "/oauth2/sign_out")
+        let units = [(7, "<b>unit".to_owned())];
+        let (name, out) = ("<script>alert(1)</script>", "/oauth2/sign_out");
+        let page = Account::new(name, &facts, out, &units, "/oauth2/business_unit")
             .render()
             .expect("renders");
         assert!(
@@ -169,7 +187,7 @@ mod tests {
         let login_url = "/x?\"><script>";
         let page = format!(
             "{:?}",
-            failure(Fault::Internal, Some("<u>"), Some(login_url), "<i>").body()
+            failure(Fault::Internal, Some("<u>"), Some(login_url), None, "<i>").body()
         );
         assert!(
             !page.contains("<script>") && !page.contains("<i>") && !page.contains("<u>"),

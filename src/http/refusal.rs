@@ -6,6 +6,7 @@ use http::Method;
 use http::header;
 use serde_json::json;
 
+use super::offer::Offer;
 use super::pages;
 use super::reply;
 use super::reply::Reply;
@@ -72,6 +73,8 @@ pub struct Refusal {
     pub allow: Option<&'static str>,
     /// What was found in this case, as a sentence.
     pub note: Option<String>,
+    /// What a signed-in person can do about it.
+    pub offer: Option<Box<Offer>>,
 }
 
 impl From<Fault> for Refusal {
@@ -82,6 +85,7 @@ impl From<Fault> for Refusal {
             login_url: None,
             allow: None,
             note: None,
+            offer: None,
         }
     }
 }
@@ -95,6 +99,7 @@ impl Refusal {
                 fault,
                 self.note.as_deref(),
                 self.login_url.as_deref(),
+                self.offer.as_deref(),
                 request_id,
             ),
             Audience::Program => self.problem(request_id),
@@ -152,6 +157,14 @@ impl Refusal {
         }
         if let (Some(note), Some(object)) = (&self.note, document.as_object_mut()) {
             object.insert("note".to_owned(), json!(note));
+        }
+        if let (Some(offer), Some(object)) = (&self.offer, document.as_object_mut()) {
+            let mut tell = |name: &str, value| object.insert(name.to_owned(), value);
+            tell("rule", json!(offer.rule));
+            tell("business_unit", json!(offer.wanted));
+            tell("current_business_unit", json!(offer.now));
+            tell("switch_url", json!(offer.switch));
+            tell("account_url", json!(offer.account));
         }
         reply::problem(&document)
     }

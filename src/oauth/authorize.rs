@@ -50,6 +50,7 @@ mod tests {
     use super::*;
     use crate::crypto::OsEntropy;
     use crate::oauth::fence::Fence;
+    use crate::oauth::permissions::Permissions;
     use crate::oauth::provider::Client;
     use crate::oauth::provider::ClientId;
     use crate::oauth::provider::Pkce;
@@ -65,6 +66,7 @@ mod tests {
             client: Client::Public,
             scope: scope.map(|tokens| Scope::parse(tokens).expect("tokens")),
             business_unit: None,
+            permissions: Permissions::default(),
             pkce: Pkce::S256,
             fence: Fence::marketing_cloud(),
             partner: None,

@@ -131,6 +131,21 @@ impl TokenErrorCode {
         }
     }
 
+    /// What a refused refresh means where another business unit was asked for.
+    ///
+    /// Nothing documents how a unit is refused that the person has no access to: by 401 or 403.
+    pub const fn about_unit(self) -> AboutUnit {
+        match self {
+            Self::AccessDenied
+            | Self::InvalidRequest
+            | Self::UnauthorizedClient
+            | Self::InvalidScope
+            | Self::Other => AboutUnit::Refused,
+            Self::InvalidGrant | Self::InvalidToken => AboutUnit::Unclear,
+            Self::InvalidClient | Self::UnsupportedGrantType => AboutUnit::Nothing,
+        }
+    }
+
     /// What the person is told when it ends a sign-in.
     pub const fn fault(self) -> Fault {
         match self {
@@ -173,6 +188,17 @@ impl fmt::Display for TokenErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What a refusal says about the unit that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AboutUnit {
+    /// The person may not work there.
+    Refused,
+    /// It may as well be the refresh token that is dead.
+    Unclear,
+    /// It is about the client.
+    Nothing,
 }
 
 /// What a failed refresh means for the session.

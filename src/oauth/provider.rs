@@ -6,6 +6,7 @@ use super::callback::CallbackError;
 use super::client_secrets::ClientSecrets;
 use super::fence::Fence;
 use super::partner::Partner;
+use super::permissions::Permissions;
 use super::tenant::Subdomain;
 use crate::http::Origin;
 
@@ -22,6 +23,8 @@ pub struct Provider {
     pub scope: Option<Scope>,
     /// The business unit (MID) to sign in to; `None` is the person's own.
     pub business_unit: Option<BusinessUnit>,
+    /// Which of a person's permissions a session keeps.
+    pub permissions: Permissions,
     /// Whether a challenge is sent.
     pub pkce: Pkce,
     /// Scheme, host and port of `/v2/authorize`, `/v2/token` and `/v2/userinfo`.
@@ -114,6 +117,18 @@ impl Scope {
 /// A business unit's MID, `account_id` in token requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct BusinessUnit(pub NonZeroU64);
+
+impl BusinessUnit {
+    /// The unit that userinfo names so.
+    pub fn of(mid: u64) -> Option<Self> {
+        NonZeroU64::new(mid).map(Self)
+    }
+
+    /// The MID.
+    pub const fn mid(self) -> u64 {
+        self.0.get()
+    }
+}
 
 /// Why a value of `marketing_cloud` cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

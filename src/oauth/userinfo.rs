@@ -11,7 +11,7 @@ use super::reply;
 use super::reply::ReplyError;
 
 /// A person in a business unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The stable key of the person: Marketing Cloud's employee id.
     pub sub: String,
@@ -27,6 +27,10 @@ pub struct Identity {
     pub enterprise: Option<u64>,
     /// The business unit that the token is good for (MID).
     pub business_unit: Option<u64>,
+    /// What that unit is called: known only where it is the enterprise itself.
+    pub unit_name: Option<String>,
+    /// The permissions that are kept of the reply; see [`Permissions`](super::Permissions).
+    pub permissions: Vec<String>,
     /// The tenant's REST base URL, for a token reply that lacks it.
     pub rest: Option<InstanceUrl>,
     /// The tenant's SOAP base URL, for a token reply that lacks it.
@@ -46,6 +50,9 @@ impl Identity {
             locale: raw.locale,
         });
         let organization = raw.organization.unwrap_or_default();
+        let enterprise = organization.enterprise_id.and_then(Id::into_number);
+        let business_unit = organization.member_id.and_then(Id::into_number);
+        let is_enterprise = business_unit.is_some() && business_unit == enterprise;
         let urls = raw.rest.unwrap_or_default();
         let url = |text: Option<Cow<'_, str>>| {
             text.map(|text| reply::instance_url(&text, fence))
@@ -61,8 +68,14 @@ impl Identity {
             email: user.email.and_then(exact),
             preferred_username: user.preferred_username.and_then(exact),
             locale: user.locale.and_then(exact),
-            enterprise: organization.enterprise_id.and_then(Id::into_number),
-            business_unit: organization.member_id.and_then(Id::into_number),
+            enterprise,
+            business_unit,
+            unit_name: organization
+                .enterprise_name
+                .filter(|_| is_enterprise)
+                .as_deref()
+                .and_then(cut),
+            permissions: Vec::new(),
             rest: url(urls.rest_instance_url)?,
             soap: url(urls.soap_instance_url)?,
         })
@@ -113,6 +126,8 @@ struct RawOrganization<'a> {
     enterprise_id: Option<Id<'a>>,
     #[serde(borrow)]
     member_id: Option<Id<'a>>,
+    #[serde(borrow)]
+    enterprise_name: Option<Cow<'a, str>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -207,6 +222,8 @@ mod tests {
                 locale: Some("en-GB".to_owned()),
                 enterprise: Some(10_123_456),
                 business_unit: Some(7_281_698),
+                unit_name: None,
+                permissions: Vec::new(),
                 rest: fence.admit("mcabc.rest.marketingcloudapis.com").ok(),
                 soap: fence.admit("mcabc.soap.marketingcloudapis.com").ok(),
             })
@@ -270,6 +287,16 @@ mod tests {
         assert!(!name.contains(char::is_control));
         let rest = (identity.email, identity.preferred_username, identity.locale);
         assert_eq!(rest, (None, None, None));
+    }
+
+    #[test]
+    fn the_enterprise_itself_is_the_unit_whose_name_is_known() {
+        let mut reply = documented();
+        reply["organization"]["enterprise_name"] = json!("Aurora\n");
+        assert_eq!(parse(&reply).expect("a child").unit_name, None);
+        reply["organization"]["member_id"] = reply["organization"]["enterprise_id"].clone();
+        let name = parse(&reply).expect("the parent").unit_name;
+        assert_eq!(name.as_deref(), Some("Aurora"));
     }
 
     #[test]

@@ -99,6 +99,11 @@ pub enum Fault {
     TokenExpired,
     /// SOAP's answer to a token that it does not know: status 500.
     LoginFailed,
+    /// At the token endpoint: tokens for the person's first business unit, whatever was asked for. At
+    /// userinfo: the right answer, but for the parent account as the unit.
+    OtherUnit,
+    /// At userinfo: the right answer without any permission.
+    NoPermissions,
 }
 
 /// A fault and how often it strikes.
@@ -143,6 +148,12 @@ impl Faults {
             None => work(request).await,
             Some(Fault::Slow { ms }) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
+                work(request).await
+            }
+            // The endpoint itself plays these.
+            Some(played @ (Fault::OtherUnit | Fault::NoPermissions)) => {
+                let mut request = request;
+                request.extensions_mut().insert(played);
                 work(request).await
             }
             Some(Fault::LoseReply) => work(request).await.and(Err(Cut)),

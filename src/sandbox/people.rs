@@ -19,6 +19,8 @@ pub struct Person {
     pub zone: String,
     /// The MIDs they may work in; the first is where they start.
     pub business_units: Vec<u64>,
+    /// Their permissions as `Object.Operation`; `None` for all there are, as administrators have them.
+    pub permissions: Option<Vec<String>>,
     /// Whether the package's access tab lists them; if not, signing in ends in `user_not_licensed`.
     pub licensed: bool,
 }
@@ -44,10 +46,16 @@ pub(super) const EUROPE: u64 = 7_281_698;
 /// The business unit for Asia and the Pacific.
 pub(super) const PACIFIC: u64 = 7_281_699;
 
+/// The business unit for the Americas, where none of the ready-made people may work.
+pub(super) const AMERICAS: u64 = 7_281_700;
+
 pub(super) fn business_units() -> Vec<BusinessUnit> {
     [
         (EUROPE, "Aurora Goods Europe"),
         (PACIFIC, "Aurora Goods Asia Pacific"),
+        (AMERICAS, "Aurora Goods Americas"),
+        // The parent account is a unit, too.
+        (ENTERPRISE_ID, ENTERPRISE_NAME),
     ]
     .map(|(mid, name)| BusinessUnit {
         mid,
@@ -66,6 +74,7 @@ pub(super) fn ready_made() -> Vec<Person> {
         locale: locale.to_owned(),
         zone: zone.to_owned(),
         business_units: units.to_vec(),
+        permissions: None,
         licensed: true,
     };
     let nora = Person {
@@ -86,7 +95,7 @@ pub(super) fn ready_made() -> Vec<Person> {
             "Ada Martin",
             "en-GB",
             "Europe/London",
-            &[EUROPE, PACIFIC],
+            &[EUROPE, PACIFIC, ENTERPRISE_ID],
         ),
         person(
             "jonas",
@@ -96,14 +105,17 @@ pub(super) fn ready_made() -> Vec<Person> {
             "Europe/Berlin",
             &[EUROPE],
         ),
-        person(
-            "mei",
-            10_654_323,
-            "Mei Tanaka",
-            "ja-JP",
-            "Asia/Tokyo",
-            &[PACIFIC],
-        ),
+        Person {
+            permissions: Some(vec!["Asset.Read".to_owned(), "Email.Read".to_owned()]),
+            ..person(
+                "mei",
+                10_654_323,
+                "Mei Tanaka",
+                "ja-JP",
+                "Asia/Tokyo",
+                &[PACIFIC],
+            )
+        },
         nora,
     ]
 }
@@ -119,6 +131,7 @@ pub(super) fn of_partner(id: &str, enterprise: u64, unit: u64) -> Person {
         locale: "en-US".to_owned(),
         zone: "America/Chicago".to_owned(),
         business_units: vec![unit],
+        permissions: None,
         licensed: true,
     }
 }
@@ -134,6 +147,7 @@ pub(super) fn integration(client_id: &str) -> Person {
         locale: "en-US".to_owned(),
         zone: "America/Chicago".to_owned(),
         business_units: vec![EUROPE, PACIFIC],
+        permissions: None,
         licensed: true,
     }
 }

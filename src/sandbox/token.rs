@@ -8,6 +8,7 @@ use hyper::Request;
 use serde_json::json;
 
 use crate::sandbox::body::Metered;
+use crate::sandbox::fault::Fault;
 use crate::sandbox::grants::Grant;
 use crate::sandbox::grants::Grants;
 use crate::sandbox::grants::ReusePolicy;
@@ -36,16 +37,22 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply 
     let Ok(body) = body.read(MAX_BODY).await else {
         return OauthError::invalid_request("The body is too long or incomplete.").reply();
     };
-    exchange(tenant, &head.headers, &body).unwrap_or_else(|error| error.reply())
+    let other_unit = head.extensions.get() == Some(&Fault::OtherUnit);
+    exchange(tenant, &head.headers, &body, other_unit).unwrap_or_else(|error| error.reply())
 }
 
-fn exchange(tenant: &Tenant, headers: &HeaderMap, body: &[u8]) -> Result<Reply, OauthError> {
+fn exchange(
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    body: &[u8],
+    other_unit: bool,
+) -> Result<Reply, OauthError> {
     let fields = Fields::parse(headers, body)?;
     let grant_type = fields.need("grant_type")?;
     let client = authenticate(tenant, &fields)?;
     match grant_type {
         "authorization_code" => from_code(tenant, client, &fields),
-        "refresh_token" => from_refresh(tenant, client, &fields),
+        "refresh_token" => from_refresh(tenant, client, &fields, other_unit),
         "client_credentials" => from_credentials(tenant, client, &fields),
         _ => Err(OauthError::unsupported_grant_type()),
     }
@@ -86,12 +93,26 @@ fn from_code(tenant: &Tenant, client: &Client, fields: &Fields) -> Result<Reply,
     Ok(issue(tenant, &mut grants, client, grant, true))
 }
 
-fn from_refresh(tenant: &Tenant, client: &Client, fields: &Fields) -> Result<Reply, OauthError> {
+fn from_refresh(
+    tenant: &Tenant,
+    client: &Client,
+    fields: &Fields,
+    other_unit: bool,
+) -> Result<Reply, OauthError> {
     let now = tenant.now();
     let token = fields.need("refresh_token")?;
     let mut grants = tenant.grants();
     let mut grant = grants.look_up_refresh(token, &client.id, reuse_policy(tenant), now)?;
-    narrow(tenant, &mut grant, fields)?;
+    if other_unit {
+        grant.mid = grant
+            .person
+            .business_units
+            .first()
+            .copied()
+            .unwrap_or_default();
+    } else {
+        narrow(tenant, &mut grant, fields)?;
+    }
     // Only a request that succeeds uses the token up.
     grants.use_refresh(token, now);
     tenant::count(&tenant.counters.refreshes);

@@ -8,6 +8,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::sandbox::body::Metered;
+use crate::sandbox::fault::Fault;
 use crate::sandbox::grants::Grant;
 use crate::sandbox::people::ENTERPRISE_NAME;
 use crate::sandbox::people::Person;
@@ -28,10 +29,20 @@ pub(super) fn answer(tenant: &Tenant, request: &Request<Metered>) -> Reply {
     let query = request.uri().query().unwrap_or_default();
     let oidc =
         form_urlencoded::parse(query.as_bytes()).any(|pair| pair == ("view".into(), "oidc".into()));
-    reply::json(StatusCode::OK, &document(tenant, &grant, oidc))
+    let played = request.extensions().get();
+    reply::json(StatusCode::OK, &document(tenant, &grant, oidc, played))
 }
 
-fn document(tenant: &Tenant, grant: &Grant, oidc: bool) -> Value {
+fn document(tenant: &Tenant, grant: &Grant, oidc: bool, played: Option<&Fault>) -> Value {
+    let mid = match played {
+        Some(Fault::OtherUnit) => tenant.settings.enterprise_id,
+        _ => grant.mid,
+    };
+    let permissions = match (played, &grant.person.permissions) {
+        (Some(Fault::NoPermissions), _) => json!([]),
+        (_, Some(few)) => listed(few),
+        (_, None) => permissions(),
+    };
     let client = tenant.settings.client(&grant.client_id);
     // The documented reply has no slash here, unlike the token reply.
     let instance = InstanceUrlStyle::SchemeNoSlash.spell(tenant.origin());
@@ -40,7 +51,7 @@ fn document(tenant: &Tenant, grant: &Grant, oidc: bool) -> Value {
         "iss": "https://mc.exacttarget.com",
         "user": user(&grant.person, oidc),
         "organization": {
-            "member_id": grant.mid,
+            "member_id": mid,
             "enterprise_id": tenant.settings.enterprise_id,
             "enterprise_name": ENTERPRISE_NAME,
             "account_type": "enterprise",
@@ -57,7 +68,7 @@ fn document(tenant: &Tenant, grant: &Grant, oidc: bool) -> Value {
             "redirectUrl": client.map(|client| &client.redirect_uris),
             "appScopes": grant.scope,
         },
-        "permissions": permissions(),
+        "permissions": permissions,
     })
 }
 
@@ -80,6 +91,21 @@ fn user(person: &Person, oidc: bool) -> Value {
 
 fn zone(long: &str, short: &str, offset: f64) -> Value {
     json!({ "longName": long, "shortName": short, "offset": offset, "dst": true })
+}
+
+fn listed(names: &[String]) -> Value {
+    let pairs = names.iter().filter_map(|name| name.split_once('.'));
+    let entry = |(id, (object, operation))| entry(id, object, operation);
+    (100_u32..).zip(pairs).map(entry).collect()
+}
+
+fn entry(id: u32, object: &str, operation: &str) -> Value {
+    json!({
+        "objectTypeName": object,
+        "operationName": operation,
+        "name": operation,
+        "id": id,
+    })
 }
 
 /// Some forty kilobytes, as administrators have.
@@ -135,13 +161,6 @@ fn permissions() -> Value {
     let all = objects
         .iter()
         .flat_map(|object| operations.iter().map(move |operation| (object, operation)));
-    let entry = |(id, (object, operation))| {
-        json!({
-            "objectTypeName": object,
-            "operationName": operation,
-            "name": operation,
-            "id": id,
-        })
-    };
+    let entry = |(id, (object, operation)): (u32, (&&str, &&str))| entry(id, object, operation);
     (100_u32..).zip(all).map(entry).collect()
 }

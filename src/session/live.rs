@@ -6,6 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use http::HeaderName;
 use http::HeaderValue;
+use percent_encoding::AsciiSet;
+use percent_encoding::CONTROLS;
+use percent_encoding::utf8_percent_encode;
 
 use super::model::Session;
 use super::shared::records::RecordMark;
@@ -21,6 +24,8 @@ pub struct Live {
     pub token: HeaderValue,
     /// `X-Forwarded-User` and its kin, for tools.
     pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// The permissions that the session keeps, for tools that are told of them.
+    pub permissions: Option<HeaderValue>,
     used: AtomicBool,
     /// The record that it was read from, if sessions are kept in a store.
     pub record: Option<RecordMark>,
@@ -64,6 +69,7 @@ impl Live {
             bearer: session.tokens.access.bearer(),
             token: session.tokens.access.header_value(),
             identity: fields.into_iter().filter_map(field).collect(),
+            permissions: listed(&person.permissions),
             record: None,
             retired: false,
             session,
@@ -77,11 +83,35 @@ impl Live {
     }
 }
 
+/// Names with commas in between; what a field cannot hold as it is, is percent-encoded.
+fn listed(names: &[String]) -> Option<HeaderValue> {
+    let encoded: Vec<_> = names
+        .iter()
+        .map(|name| utf8_percent_encode(name, UNPLAIN).to_string())
+        .collect();
+    let value = HeaderValue::try_from(encoded.join(",")).ok();
+    value.filter(|value| !value.is_empty())
+}
+
+/// All but visible ASCII, and what would make one name two.
+const UNPLAIN: &AsciiSet = &CONTROLS.add(b',').add(b'%').add(b'"').add(b'\\').add(b';');
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::model::tests::session;
     use crate::time::UnixTime;
+
+    #[test]
+    fn permissions_are_listed_so_that_no_name_is_two() {
+        let names = ["Email.Read", "Data Extension.Écrire", "A.B,C.D%\r\n"];
+        let value = listed(&names.map(str::to_owned)).expect("a field");
+        assert_eq!(
+            value,
+            "Email.Read,Data Extension.%C3%89crire,A.B%2CC.D%25%0D%0A"
+        );
+        assert_eq!(listed(&[]), None);
+    }
 
     #[test]
     fn the_identity_is_complete_and_the_token_is_hidden() {

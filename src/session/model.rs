@@ -8,6 +8,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::id::SessionId;
+use super::line::Line;
+pub use super::person::Person;
 use super::policy::Policy;
 use super::ticket::Ticket;
 use crate::crypto::secret::AccessToken;
@@ -41,6 +43,8 @@ pub struct Session {
     pub ends_at: UnixTime,
     /// The end, unless there is another request before.
     pub idle_until: UnixTime,
+    /// How far on it is.
+    pub line: Line,
     /// Where its record is and the key to it, if sessions are kept in a store.
     pub ticket: Option<Arc<Ticket>>,
 }
@@ -58,9 +62,11 @@ impl Session {
         now.since(seen) >= policy.idle_timeout / TOUCHES_PER_IDLE_TIMEOUT
     }
 
-    /// Whether the other's tokens came before these: each refresh brings some that expire later.
-    pub fn has_newer_tokens_than(&self, other: &Self) -> bool {
-        self.tokens.expires_at > other.tokens.expires_at
+    /// Whether the other's tokens came before these. Where replicas went on each for itself, two may have
+    /// gone as far: then those that live longer are the newer ones.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let age = |session: &Self| (session.line.step, session.tokens.expires_at);
+        age(self) > age(other)
     }
 
     /// The same session, seen now.
@@ -94,6 +100,7 @@ impl Session {
             signed_in_at: self.signed_in_at,
             ends_at: self.ends_at,
             idle_until: now.plus(policy.idle_timeout).max(self.idle_until),
+            line: self.line,
             ticket: self.ticket.clone(),
         }
     }
@@ -114,6 +121,7 @@ impl Session {
             ends_at: self.ends_at,
             idle_until: self.idle_until,
             tenant: self.tenant.as_ref().map(Subdomain::as_str),
+            line: self.line,
         };
         // Room enough that the buffer is not moved while it grows, which would leave a copy behind.
         let mut bytes = Vec::with_capacity(MAX_RECORD);
@@ -158,26 +166,10 @@ impl Session {
             signed_in_at: record.signed_in_at,
             ends_at: record.ends_at,
             idle_until: record.idle_until,
+            line: record.line,
             ticket: None,
         })
     }
-}
-
-/// Who signed in, and to which account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// Stable key of the user.
-    pub sub: String,
-    /// Display name.
-    pub name: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// User name.
-    pub preferred_username: Option<String>,
-    /// Enterprise id (EID).
-    pub enterprise: Option<u64>,
-    /// Business unit (MID) that the token speaks for.
-    pub business_unit: Option<u64>,
 }
 
 /// The bytes are not a session of this version. Treated like no session at all.
@@ -200,6 +192,7 @@ struct Record<'a> {
     ends_at: UnixTime,
     idle_until: UnixTime,
     tenant: Option<&'a str>,
+    line: Line,
 }
 
 /// First byte of a record; another layout gets another number.
@@ -235,6 +228,7 @@ pub(crate) mod tests {
                 preferred_username: Some("ada".to_owned()),
                 enterprise: Some(7_281_698),
                 business_unit: Some(7_281_699),
+                ..Person::default()
             },
             rest: fence
                 .admit("https://mc563885gzs27c5t9-63k636ttgm.rest.marketingcloudapis.com/")
@@ -246,6 +240,7 @@ pub(crate) mod tests {
             signed_in_at: now,
             ends_at: now.plus(Duration::from_hours(12)),
             idle_until: now.plus(Duration::from_hours(1)),
+            line: Line::default(),
             ticket: None,
         }
     }

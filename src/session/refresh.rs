@@ -3,12 +3,13 @@
 //! Refresh tokens are used once. So there is one call at a time per refresh token, in a task of its
 //! own that no client can cancel, and its result stays for requests that still bring the old cookie.
 
+mod switch;
 mod together;
 
 use std::collections::HashMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+pub use super::changes::Renewed;
+pub use switch::Switched;
+
+use super::changes::Changes;
 use super::cookie::CookieStore;
 use super::cookie::SealedSession;
 use super::cookie::TooLarge;
@@ -29,6 +34,7 @@ use super::shared::StoreError;
 use crate::crypto::secret::RefreshToken;
 use crate::fault::Fault;
 use crate::oauth::Directory;
+use crate::oauth::Identity;
 use crate::oauth::Subdomain;
 use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
@@ -51,6 +57,9 @@ pub struct Refresher {
     /// What is coordinated with other replicas, and how.
     replicas: Option<Arc<Replicas>>,
     flights: Mutex<HashMap<FlightKey, Flight>>,
+    changes: Changes,
+    /// Whether each refresh asks who it is, too.
+    rereads: bool,
     events: Events,
 }
 
@@ -74,6 +83,8 @@ impl Refresher {
             tasks,
             replicas: None,
             flights: Mutex::default(),
+            changes: Changes::default(),
+            rereads: false,
             events,
         }
     }
@@ -87,6 +98,17 @@ impl Refresher {
         }
     }
 
+    /// The same, where what userinfo tells is to be no older than the tokens.
+    #[must_use]
+    pub fn rereading(self, rereads: bool) -> Self {
+        Self { rereads, ..self }
+    }
+
+    /// What sessions have become that are more than renewed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// The refresh of this session, if there is or was one of late.
     pub fn known(&self, session: &Session) -> Option<Waiting> {
         let key = self.key(session)?;
@@ -94,6 +116,7 @@ impl Refresher {
         let flight = flights.get(&key)?;
         Some(Waiting {
             outcome: flight.outcome.clone(),
+            aim: flight.aim.clone(),
             leads: false,
         })
     }
@@ -107,6 +130,15 @@ impl Refresher {
 
     /// Joins the refresh of this session or starts one. `None` if it has no refresh token.
     pub fn join(self: &Arc<Self>, session: &Arc<Session>) -> Option<Waiting> {
+        self.board(session, None)
+    }
+
+    /// The same for a refresh that leads to `unit`, unless another one is there already.
+    fn board(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        unit: Option<BusinessUnit>,
+    ) -> Option<Waiting> {
         let key = self.key(session)?;
         let now = self.clock.now();
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,28 +150,36 @@ impl Refresher {
             }
             return Some(Waiting {
                 outcome: flight.outcome.clone(),
+                aim: flight.aim.clone(),
                 leads: false,
             });
         }
         make_room(&mut flights, now);
         let (sender, outcome) = watch::channel(None);
+        let aim = Aim {
+            unit,
+            verdict: Arc::default(),
+        };
         flights.insert(
             key,
             Flight {
                 outcome: outcome.clone(),
+                aim: aim.clone(),
                 until: UnixTime::from_millis(u64::MAX),
                 started: now,
             },
         );
         drop(flights);
         let (this, session) = (Arc::clone(self), Arc::clone(session));
+        let to = aim.clone();
         self.tasks.spawn_on(
             // Log lines name what the request's do.
-            async move { this.fly(key, &session, &sender).await }.in_current_span(),
+            async move { this.fly(key, &session, &to, &sender).await }.in_current_span(),
             &self.runtime,
         );
         Some(Waiting {
             outcome,
+            aim,
             leads: true,
         })
     }
@@ -148,16 +188,24 @@ impl Refresher {
         self: &Arc<Self>,
         key: FlightKey,
         session: &Session,
+        aim: &Aim,
         outcome: &watch::Sender<Option<Outcome>>,
     ) {
-        let landed = self.renew(&key, session).await;
+        let landed = self.renew(&key, session, aim).await;
         self.events.refreshed(landed.label());
         let keep = match &landed {
-            Outcome::Renewed(_) => {
+            Outcome::Renewed(renewed) => {
                 tracing::info!(event = "token.refresh", session = %session.id, "Token renewed.");
                 // The browser may never have seen the new cookie, and come back with the old one for as
                 // long as that is alive.
-                session.idle_until.since(self.clock.now()).max(LATE_COMERS)
+                let now = self.clock.now();
+                let keep = session.idle_until.since(now).max(LATE_COMERS);
+                self.changes.note(session, renewed, now.plus(keep), now);
+                keep
+            }
+            Outcome::Kept => {
+                tracing::info!(event = "unit.refused", session = %session.id, "The provider refused the business unit.");
+                Duration::ZERO
             }
             Outcome::Ended(error) if matches!(**error, RefreshError::TooLarge(_)) => {
                 tracing::error!(
@@ -183,42 +231,84 @@ impl Refresher {
         outcome.send_replace(Some(landed));
     }
 
-    async fn renew(self: &Arc<Self>, key: &FlightKey, session: &Session) -> Outcome {
+    async fn renew(self: &Arc<Self>, key: &FlightKey, session: &Session, aim: &Aim) -> Outcome {
         let Some(replicas) = &self.replicas else {
-            let called = self.call(session).await;
+            let called = self.call(session, aim).await;
             return called.map_or_else(|failed| failed, |renewed| self.outcome(renewed));
         };
         let flight = hex(key);
-        self.renew_together(replicas, &flight, session).await
+        self.renew_together(replicas, &flight, session, aim).await
     }
 
     /// The session with new tokens from the provider, or what its refusal comes to.
-    async fn call(&self, session: &Session) -> Result<Session, Outcome> {
-        let Some(token) = &session.tokens.refresh else {
-            return Err(Outcome::Ended(Arc::new(RefreshError::NoToken)));
+    async fn call(&self, session: &Session, aim: &Aim) -> Result<Session, Outcome> {
+        let renewed = match aim.unit {
+            Some(unit) => self.move_to(session, unit, &aim.verdict).await?,
+            None => self.follow(session).await?,
         };
-        let unit = session
-            .person
-            .business_unit
-            .and_then(NonZeroU64::new)
-            .map(BusinessUnit);
-        let refreshed = match self.provider.at(session.tenant.as_ref()) {
-            Ok(endpoint) => endpoint.refresh(token, unit).await,
+        Ok(self.fitting(renewed))
+    }
+
+    /// A refresh that stays in the unit.
+    async fn follow(&self, session: &Session) -> Result<Session, Outcome> {
+        // Always said: nothing documents which unit a refresh without it is for.
+        let renewed = self.ask(session, home(session)).await.map_err(failed)?;
+        if self.rereads || session.line.unsettled {
+            self.reread(renewed).await
+        } else {
+            Ok(renewed)
+        }
+    }
+
+    /// Rather without the list of units than without the session.
+    fn fitting(&self, mut session: Session) -> Session {
+        let listed = session.ticket.is_none() && session.person.recent.len() > 1;
+        if listed && self.store.seal_text(&session).is_err() {
+            session.person.recent.truncate(1);
+        }
+        session
+    }
+
+    /// One token call.
+    async fn ask(
+        &self,
+        session: &Session,
+        unit: Option<BusinessUnit>,
+    ) -> Result<Session, RefreshError> {
+        let token = session.tokens.refresh.as_ref();
+        let token = token.ok_or(RefreshError::NoToken)?;
+        let endpoint = self.provider.at(session.tenant.as_ref())?;
+        let granted = endpoint.refresh(token, unit).await?;
+        Ok(self.renewed(session, granted))
+    }
+
+    /// The session with what userinfo tells now. Without an answer what was known stays: the next
+    /// refresh asks again.
+    async fn reread(&self, session: Session) -> Result<Session, Outcome> {
+        let asked = tokio::time::timeout(FACTS, self.who(&session)).await;
+        match asked.ok().flatten() {
+            Some(identity) if identity.sub != session.person.sub => {
+                Err(Outcome::Ended(Arc::new(RefreshError::Stranger)))
+            }
+            Some(identity) => Ok(Session {
+                person: session.person.updated(identity),
+                ..session
+            }),
+            None => Ok(session),
+        }
+    }
+
+    /// Who it is by the session's new token.
+    async fn who(&self, session: &Session) -> Option<Identity> {
+        let told = match self.provider.at(session.tenant.as_ref()) {
+            Ok(endpoint) => endpoint.userinfo(&session.tokens.access).await,
             Err(error) => Err(error),
         };
-        match refreshed {
-            Ok(granted) => Ok(self.renewed(session, granted)),
-            Err(error) => Err(match error.consequence() {
-                Consequence::EndSession => Outcome::Ended(Arc::new(error.into())),
-                Consequence::Misconfigured | Consequence::KeepAndRetry => {
-                    let retry_after = error.retry_after();
-                    Outcome::Unavailable {
-                        retry_after,
-                        error: Arc::new(error.into()),
-                    }
-                }
-            }),
-        }
+        told.inspect_err(|error| {
+            tracing::warn!(event = "userinfo.failed", session = %session.id, %error,
+                "What is known of a person was not read again.");
+        })
+        .ok()
     }
 
     fn renewed(&self, session: &Session, granted: Granted) -> Session {
@@ -229,6 +319,7 @@ impl Refresher {
             tokens.refresh = old.and_then(|token| RefreshToken::parse(token.expose()).ok());
         }
         let mut renewed = session.with_tokens(tokens, self.clock.now(), self.store.policy);
+        renewed.line = session.line.next();
         renewed.rest = granted.rest.or(renewed.rest);
         renewed.soap = granted.soap.or(renewed.soap);
         renewed
@@ -263,6 +354,7 @@ impl Refresher {
         // Tells apart the refreshes of a token that a provider without rotation takes again and again.
         let expiry = session.tokens.expires_at.as_millis();
         hash.update(expiry.to_be_bytes());
+        hash.update(session.line.step.to_be_bytes());
         hash.update(token.expose());
         Some(hash.finalize().into())
     }
@@ -272,6 +364,7 @@ impl Refresher {
 #[derive(Clone, Debug)]
 pub struct Waiting {
     outcome: watch::Receiver<Option<Outcome>>,
+    aim: Aim,
     leads: bool,
 }
 
@@ -308,6 +401,8 @@ impl Waiting {
 pub enum Outcome {
     /// New tokens.
     Renewed(Arc<Renewed>),
+    /// The business unit that was asked for was refused; the session is as it was, and so are its tokens.
+    Kept,
     /// The provider said that the session is over.
     Ended(Arc<RefreshError>),
     /// The provider said nothing of use; the session stays.
@@ -329,20 +424,13 @@ impl Outcome {
                 | RefreshError::Provider(_)
                 | RefreshError::Gone
                 | RefreshError::Elsewhere
+                | RefreshError::Stranger
                 | RefreshError::Store(_) => labels::Refresh::Ended,
             },
+            Self::Kept => labels::Refresh::Kept,
             Self::Unavailable { .. } => labels::Refresh::Unavailable,
         }
     }
-}
-
-/// A session with new tokens, and the cookies that hold it.
-#[derive(Debug)]
-pub struct Renewed {
-    /// The session, ready for use.
-    pub live: Arc<Live>,
-    /// Its cookies, sealed once for all answers.
-    pub cookies: SealedSession,
 }
 
 /// Why there are no new tokens.
@@ -360,6 +448,9 @@ pub enum RefreshError {
     /// Another replica has been renewing the session for too long.
     #[error("another replica is renewing the session")]
     Elsewhere,
+    /// The new token is another person's.
+    #[error("the new token belongs to somebody else")]
+    Stranger,
     /// The store that keeps the session does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -377,13 +468,42 @@ impl RefreshError {
             | Self::Provider(_)
             | Self::Gone
             | Self::Elsewhere
+            | Self::Stranger
             | Self::TooLarge(_) => Fault::RefreshUnavailable,
         }
     }
 }
 
+/// What a failed call means for the session.
+fn failed(error: RefreshError) -> Outcome {
+    let (consequence, retry_after) = match &error {
+        RefreshError::Provider(error) => (error.consequence(), error.retry_after()),
+        _ => (Consequence::EndSession, None),
+    };
+    match consequence {
+        Consequence::EndSession => Outcome::Ended(Arc::new(error)),
+        Consequence::Misconfigured | Consequence::KeepAndRetry => Outcome::Unavailable {
+            error: Arc::new(error),
+            retry_after,
+        },
+    }
+}
+
+/// The unit that a session is in.
+fn home(session: &Session) -> Option<BusinessUnit> {
+    session.person.business_unit.and_then(BusinessUnit::of)
+}
+
+/// Where a refresh leads, and what came of that for whoever asked for it.
+#[derive(Clone, Debug)]
+struct Aim {
+    unit: Option<BusinessUnit>,
+    verdict: Arc<OnceLock<switch::Verdict>>,
+}
+
 struct Flight {
     outcome: watch::Receiver<Option<Outcome>>,
+    aim: Aim,
     until: UnixTime,
     started: UnixTime,
 }
@@ -398,6 +518,7 @@ impl Flight {
     fn serves(&self, now: UnixTime) -> bool {
         match &*self.outcome.borrow() {
             Some(Outcome::Renewed(_)) => true,
+            Some(Outcome::Kept) => false,
             Some(Outcome::Ended(_) | Outcome::Unavailable { .. }) => now < self.until,
             // A call that ended without a result was a defect of ours; it must not block the session.
             None => self.outcome.has_changed().is_ok(),
@@ -441,6 +562,9 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 
 /// How long a request waits for a refresh: a little longer than the token call may take.
 const PATIENCE: Duration = Duration::from_millis(5_500);
+
+/// How long a refresh waits for what userinfo tells.
+const FACTS: Duration = Duration::from_secs(2);
 
 /// How long an answer is held back for the cookies of a refresh that its request started.
 const COURTESY: Duration = Duration::from_secs(1);

@@ -37,6 +37,8 @@ async fn userinfo_tells_who_where_and_until_when_but_no_token() {
         "tenant": "sandbox",
         "organization": { "enterprise_id": 7_281_600, "member_id": 7_281_698 },
         "business_unit": 7_281_698,
+        "recent_units": [{ "id": 7_281_698, "name": null }],
+        "permissions": [],
         "scope": "offline email_read",
         "expires_in": 3_521,
         "session": {

@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod access;
 mod admin;
 mod answer_headers;
 mod answers;
@@ -69,6 +70,7 @@ mod tenants_process;
 mod time;
 mod tls;
 mod topologies;
+mod units;
 mod unread;
 mod upstream_faults;
 mod upstream_protocols;

@@ -167,6 +167,9 @@ impl Builder<'_> {
             common.tasks.clone(),
             of.events.clone(),
         );
+        // Rules and tools are to see facts that are no older than the tokens.
+        refresher =
+            refresher.rereading(of.router.has_rules() || !of.provider.permissions.is_empty());
         let revocations = Arc::new(notice.beside());
         let shared = common.shared.clone().map(|(settings, keeping)| {
             let revocations = Arc::clone(&revocations);

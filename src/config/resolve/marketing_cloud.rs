@@ -59,6 +59,7 @@ impl Resolver<'_> {
         let scope = self.scope(&section.child("scope"), raw.scope);
         let path = section.child("business_unit");
         let business_unit = self.optional(&path, raw.business_unit, values::business_unit);
+        let permissions = self.permissions(&section.child("permissions"), raw.permissions);
         let pkce = self.pkce(&section.child("pkce"), raw.pkce);
         let path = section.child("auth_base_url");
         let auth = self.auth_base_url(&path, raw.auth_base_url);
@@ -76,6 +77,7 @@ impl Resolver<'_> {
             client: client?,
             scope,
             business_unit,
+            permissions,
             pkce,
             fence,
             partner,

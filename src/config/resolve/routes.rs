@@ -93,6 +93,7 @@ impl Resolver<'_> {
         );
         let isolated = self.optional(&entry.child("isolated"), raw.isolated, values::boolean);
         let body_size = self.optional(&entry.child("body_size"), raw.body_size, values::size);
+        let rule = self.rule(entry, raw.business_unit, raw.require, access);
         let options = RawOptions {
             protocol: raw.protocol,
             health: raw.health,
@@ -113,6 +114,7 @@ impl Resolver<'_> {
             token: token.unwrap_or(implied),
             strip_prefix: strip_prefix.unwrap_or(api),
             isolated: isolated.unwrap_or(false),
+            rule,
             body_size,
         })
     }

@@ -2,6 +2,7 @@
 
 use super::Resolver;
 use super::listener::secure_origin;
+use super::rules;
 use crate::config::place::KeyPath;
 use crate::config::problem::Code;
 use crate::config::problem::Risk;
@@ -123,7 +124,7 @@ impl Resolver<'_> {
             name,
             public_url: urls.next()?,
             further_urls: urls.collect(),
-            provider: provider?,
+            provider: rules::needed_by(&routes, provider?),
             client_secret_sources,
             routes,
             section: section.clone(),

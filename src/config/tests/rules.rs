@@ -290,6 +290,11 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
         "  business_unit: -1",
         "SG-6004 marketing_cloud.business_unit",
     ),
+    ("  permissions: ['Email.*', Asset.Read]", ""),
+    (
+        "  permissions: []",
+        "SG-6004 marketing_cloud.permissions: must name",
+    ),
     ("  pkce: s256", ""),
     ("  pkce: off", "SG-6109 marketing_cloud.pkce"),
     ("  pkce: plain", "SG-6004 marketing_cloud.pkce"),
@@ -472,6 +477,37 @@ const ROUTES: &[(&str, &str)] = &[
         "SG-6004 routes[0].token: a public route",
     ),
     ("    body_size: 1 GiB", ""),
+    ("    business_unit: 7281698", ""),
+    ("    business_unit: 0", "SG-6004 routes[0].business_unit"),
+    (
+        "    require: { enterprise: [1], business_unit: [1, 2], permission: Email.Read, email_domain: [a.example] }",
+        "",
+    ),
+    ("    require: {}", "SG-6004 routes[0].require: must ask"),
+    (
+        "    require: { enterprise: [] }",
+        "SG-6004 routes[0].require.enterprise: must name",
+    ),
+    (
+        "    require: { permission: ['Email.*'] }",
+        "SG-6004 routes[0].require.permission[0]: must be Object",
+    ),
+    (
+        "    require: { email_domain: ['@a.example', '*.example', example, 'a..b'] }",
+        "SG-6004 routes[0].require.email_domain[0] | SG-6004 routes[0].require.email_domain[1] | SG-6004 routes[0].require.email_domain[2] | SG-6004 routes[0].require.email_domain[3]",
+    ),
+    (
+        "    business_unit: 1\n    require: { business_unit: [1] }",
+        "SG-6004 routes[0].require.business_unit: stands beside",
+    ),
+    (
+        "    access: optional\n    require: { enterprise: [1] }",
+        "SG-6004 routes[0].require: a rule needs",
+    ),
+    (
+        "    access: public\n    business_unit: 1",
+        "SG-6004 routes[0].business_unit: a rule needs",
+    ),
     ("    body_size: 1GB", "SG-6004 routes[0].body_size"),
     ("    access: journey_builder", "SG-6005 routes[0].access"),
     ("    access: signed-in", "SG-6004 routes[0].access"),

@@ -240,7 +240,7 @@ fn the_annotated_example_loads() {
         config, warnings, ..
     } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
-    assert_eq!(config.first.routes.len(), 6);
+    assert_eq!(config.first.routes.len(), 7);
     // What is only a comment there loads as well.
     let sandbox = example.replace("# auth_base_url", "auth_base_url");
     let Loaded { config, .. } = in_dir(directory.path(), &sandbox).expect("good");

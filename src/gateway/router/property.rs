@@ -67,6 +67,7 @@ fn router() -> (Router, Site) {
         token: Token::None,
         strip_prefix: prefix.starts_with("/api"),
         isolated: false,
+        rule: None,
         body_size: None,
     };
     let site = Site::new(

@@ -168,7 +168,9 @@ impl ProviderClient {
         let request = self.http.get(&self.userinfo_url);
         let request = request.header(AUTHORIZATION, token.bearer());
         let body = self.send(request, response::MAX_USERINFO_REPLY).await?;
-        Ok(Identity::parse(&body, &self.fence)?)
+        let mut identity = Identity::parse(&body, &self.fence)?;
+        identity.permissions = self.provider.permissions.of(&body);
+        Ok(identity)
     }
 
     async fn send(

@@ -15,6 +15,7 @@ use crate::crypto::secret::ClientSecret;
 use crate::http::Origin;
 use crate::oauth::client_secrets::ClientSecrets;
 use crate::oauth::fence::Fence;
+use crate::oauth::permissions::Permissions;
 use crate::oauth::provider::Client;
 use crate::oauth::provider::ClientId;
 use crate::oauth::provider::Pkce;
@@ -119,6 +120,7 @@ fn provider(auth: Origin, client: Client) -> Provider {
         client,
         scope: None,
         business_unit: None,
+        permissions: Permissions::default(),
         pkce: Pkce::S256,
         auth,
         fence: Fence::marketing_cloud(),

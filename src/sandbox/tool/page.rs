@@ -74,7 +74,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
   </div>
 </header>
 <div class="strip">
-  <p><span data-who="enterprise">Business unit</span> <b data-who="unit">{% if business_unit.is_empty() %}unknown{% else %}{{ business_unit }}{% endif %}</b></p>
+  <p><span data-who="enterprise">Business unit</span> <b data-who="unit">{% if business_unit.is_empty() %}unknown{% else %}{{ business_unit }}{% endif %}</b> <a href="/oauth2/">Switch</a></p>
   <p data-who="session"></p>
 </div>
 <main>

@@ -6,6 +6,10 @@ fn landed(started: UnixTime, until: UnixTime) -> Flight {
     let (_, outcome) = watch::channel(Some(Outcome::Ended(Arc::new(RefreshError::NoToken))));
     Flight {
         outcome,
+        aim: Aim {
+            unit: None,
+            verdict: Arc::default(),
+        },
         until,
         started,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Aim;
 use super::Outcome;
 use super::RefreshError;
 use super::Refresher;
@@ -23,6 +24,7 @@ impl Refresher {
         replicas: &Arc<Replicas>,
         flight: &str,
         session: &Session,
+        aim: &Aim,
     ) -> Outcome {
         let lease = match self.lease(replicas, flight, session).await {
             Ok(lease) => Some(lease),
@@ -37,7 +39,7 @@ impl Refresher {
                 None
             }
         };
-        let call = self.call(session);
+        let call = self.call(session, aim);
         let called = match &lease {
             Some(lease) => lease.hold(call).await,
             None => call.await,

@@ -98,7 +98,7 @@ impl Records {
                 return Ok(false);
             };
             // Whoever outlived its lease must not write over what came after it.
-            if there.has_newer_tokens_than(session) || self.touch(session, &mark).await? {
+            if there.is_newer_than(session) || self.touch(session, &mark).await? {
                 return Ok(true);
             }
         }
@@ -140,7 +140,7 @@ impl Records {
         };
         Ok(match self.open(ticket, &record) {
             None => Elsewhere::Gone,
-            Some(now) if now.has_newer_tokens_than(session) => Elsewhere::Renewed(Box::new(now)),
+            Some(now) if now.is_newer_than(session) => Elsewhere::Renewed(Box::new(now)),
             // The same, or an older state that a failover or a backup brought back: what the next
             // refresh writes puts that right.
             Some(_) => Elsewhere::Unchanged,

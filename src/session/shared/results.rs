@@ -44,8 +44,8 @@ impl Results {
         let sealed = self.link.read(&self.name(flight)).await?;
         let renewed = sealed.and_then(|sealed| self.cookies.open(&sealed, self.clock.now()));
         // The store's word alone must not make one person's session another's, nor an old one new.
-        let renewed = renewed
-            .filter(|renewed| renewed.id == session.id && renewed.has_newer_tokens_than(session));
+        let renewed =
+            renewed.filter(|renewed| renewed.id == session.id && renewed.is_newer_than(session));
         Ok(renewed.map_or(Elsewhere::Unchanged, |renewed| {
             Elsewhere::Renewed(Box::new(renewed))
         }))

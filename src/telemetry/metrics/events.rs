@@ -15,8 +15,12 @@ use super::labels::ByAnswer;
 use super::labels::ByCall;
 use super::labels::ByFault;
 use super::labels::ByRefresh;
+use super::labels::ByRule;
+use super::labels::BySwitch;
 use super::labels::Call;
 use super::labels::Refresh;
+use super::labels::Rule;
+use super::labels::Switch;
 use crate::crypto::KeyId;
 use crate::fault::Fault;
 
@@ -25,6 +29,8 @@ use crate::fault::Fault;
 pub struct Events {
     refreshes: Family<ByRefresh, Counter>,
     late_comers: Counter,
+    switches: Family<BySwitch, Counter>,
+    refusals: Family<ByRule, Counter>,
     calls: Family<ByAnswer, Counter>,
     call_times: Family<ByCall, Histogram, fn() -> Histogram>,
     sign_ins_started: Counter,
@@ -40,6 +46,8 @@ impl Default for Events {
         let this = Self {
             refreshes: Family::default(),
             late_comers: Counter::default(),
+            switches: Family::default(),
+            refusals: Family::default(),
             calls: Family::default(),
             call_times: Family::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
             sign_ins_started: Counter::default(),
@@ -52,6 +60,12 @@ impl Default for Events {
         // A series that begins with its first event hides that event from `increase()`.
         for &result in Refresh::ALL {
             drop(this.refreshes.get_or_create(&ByRefresh { result }));
+        }
+        for &result in Switch::ALL {
+            drop(this.switches.get_or_create(&BySwitch { result }));
+        }
+        for &rule in Rule::ALL {
+            drop(this.refusals.get_or_create(&ByRule { rule }));
         }
         for code in Fault::ALL.into_iter().filter(|fault| fault.is_of_sign_in()) {
             drop(this.sign_ins_failed.get_or_create(&ByFault { code }));
@@ -78,6 +92,16 @@ impl Events {
             "token_refresh_late_comers",
             "Times that a request with an old cookie was served from a refresh that had ended",
             self.late_comers.clone(),
+        );
+        registry.register(
+            "business_unit_switches",
+            "Switches of business unit by how they ended",
+            self.switches.clone(),
+        );
+        registry.register(
+            "access_refusals",
+            "Requests that a rule of their route refused, by kind of rule",
+            self.refusals.clone(),
         );
         registry.register(
             "provider_calls",
@@ -127,6 +151,16 @@ impl Events {
     /// A request was served from a refresh that had ended before.
     pub fn came_late(&self) {
         self.late_comers.inc();
+    }
+
+    /// A switch of business unit ended.
+    pub fn switched(&self, result: Switch) {
+        self.switches.get_or_create(&BySwitch { result }).inc();
+    }
+
+    /// A rule refused a request.
+    pub fn access_refused(&self, rule: Rule) {
+        self.refusals.get_or_create(&ByRule { rule }).inc();
     }
 
     /// A call to the provider ended.

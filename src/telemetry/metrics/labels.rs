@@ -43,8 +43,40 @@ values! {
         Ended = "ended",
         /// No answer of use; the session was kept.
         Unavailable = "unavailable",
+        /// The business unit that was asked for was refused; nothing changed.
+        Kept = "unit_refused",
         /// New tokens that do not fit the cookies.
         TooLarge = "too_large",
+    }
+}
+
+values! {
+    /// How a switch of business unit ended.
+    Switch {
+        /// The session is in the unit that was asked for.
+        Done = "done",
+        /// The person has no access to it.
+        Denied = "denied",
+        /// Another switch came after it.
+        Overtaken = "overtaken",
+        /// No answer of use; the session is in the unit that it was in.
+        Unavailable = "unavailable",
+        /// The session is over.
+        Ended = "ended",
+    }
+}
+
+values! {
+    /// Which rule of a route refused a person.
+    Rule {
+        /// The enterprise.
+        Enterprise = "enterprise",
+        /// The domain of the mail address.
+        EmailDomain = "email_domain",
+        /// A permission.
+        Permission = "permission",
+        /// The business unit.
+        BusinessUnit = "business_unit",
     }
 }
 
@@ -164,6 +196,18 @@ impl EncodeLabelValue for Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByRefresh {
     pub(super) result: Refresh,
+}
+
+/// By the result of a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BySwitch {
+    pub(super) result: Switch,
+}
+
+/// By rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByRule {
+    pub(super) rule: Rule,
 }
 
 /// By what was asked.

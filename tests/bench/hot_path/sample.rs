@@ -17,6 +17,7 @@ use sidegate::http::CookieNames;
 use sidegate::oauth::Fence;
 use sidegate::oauth::token::TokenSet;
 use sidegate::session::CookieStore;
+use sidegate::session::Line;
 use sidegate::session::Policy;
 use sidegate::session::Presented;
 use sidegate::session::Session;
@@ -66,6 +67,7 @@ pub(crate) fn session(length: usize) -> Session {
             preferred_username: Some("ada".to_owned()),
             enterprise: Some(7_281_600),
             business_unit: Some(7_281_698),
+            ..Person::default()
         },
         rest: Some(instance("https://mc1.rest.marketingcloudapis.com/")),
         soap: Some(instance("https://mc1.soap.marketingcloudapis.com/")),
@@ -73,6 +75,7 @@ pub(crate) fn session(length: usize) -> Session {
         signed_in_at: now,
         ends_at: now.plus(POLICY.lifetime),
         idle_until: now.plus(POLICY.idle_timeout),
+        line: Line::default(),
         ticket: None,
     }
 }

@@ -30,6 +30,7 @@ use sidegate::oauth::transaction::State;
 use sidegate::oauth::transaction::Transaction;
 use sidegate::oauth::userinfo::Identity;
 use sidegate::session::Presented;
+use sidegate::session::Line;
 use sidegate::session::id::SessionId;
 use sidegate::session::model::Person;
 use sidegate::session::model::Session;
@@ -347,6 +348,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
             preferred_username: Some("ada".to_owned()),
             enterprise: Some(7_281_600),
             business_unit: Some(7_281_698),
+            ..Person::default()
         },
         rest: granted.rest,
         soap: granted.soap,
@@ -354,6 +356,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
         signed_in_at: now,
         ends_at: now,
         idle_until: now,
+        line: Line::default(),
         ticket: None,
     };
     let transaction = Transaction {

@@ -1,0 +1,121 @@
+//! Holding rules against sessions, and what a person is told whom one refuses.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::Uri;
+use http::request::Parts;
+
+use super::account;
+use super::pipeline::Current;
+use super::pipeline::Stop;
+use super::router::Served;
+use super::rules::Rule;
+use super::sign_in;
+use super::worker::Worker;
+use crate::fault::Fault;
+use crate::http::Offer;
+use crate::http::Target;
+use crate::http::refusal::Audience;
+use crate::http::refusal::Refusal;
+use crate::oauth::provider::BusinessUnit;
+use crate::session::Session;
+use crate::telemetry::metrics::labels::Rule as Kind;
+
+impl Worker {
+    /// Holds the rule of a route against the session.
+    pub(super) async fn admit(
+        &self,
+        rule: &Rule,
+        current: &Current,
+        parts: &Parts,
+    ) -> Result<(), Stop> {
+        let session = &current.live.session;
+        let Some(kind) = rule.refuses(&session.person) else {
+            return Ok(());
+        };
+        self.gateway.events.access_refused(kind);
+        let refusal = self.refused_by(rule, kind, session, parts);
+        let lines = self.session_lines(current, parts).await;
+        Err(Stop::Refused(refusal, lines))
+    }
+
+    fn refused_by(&self, rule: &Rule, kind: Kind, session: &Session, parts: &Parts) -> Refusal {
+        let fault = match kind {
+            Kind::Enterprise => Fault::OtherEnterprise,
+            Kind::EmailDomain => Fault::OtherEmailDomain,
+            Kind::Permission => Fault::PermissionMissing,
+            Kind::BusinessUnit => Fault::OtherUnit,
+        };
+        let mut offer = self.offer(session);
+        offer.rule = Some(kind.as_str());
+        if kind == Kind::BusinessUnit {
+            offer.wanted = rule.target.map(BusinessUnit::mid);
+            offer.back = match Audience::of(&parts.method, &parts.headers) {
+                Audience::Person if parts.method.is_safe() => {
+                    sign_in::requested_path(parts).as_str().to_owned()
+                }
+                _ => "/".to_owned(),
+            };
+            // Where several would do, those that the person has been in: the list itself is nobody's business.
+            let recent = session.person.recent.iter();
+            let known = recent.filter(|unit| rule.admits_unit(unit.id));
+            offer.units = known.map(account::label).collect();
+            if let Some(target) = offer.wanted
+                && offer.units.is_empty()
+            {
+                offer.units.push((target, target.to_string()));
+            }
+        }
+        Refusal {
+            offer: Some(Box::new(offer)),
+            ..fault.into()
+        }
+    }
+
+    /// What a refused person can do about it.
+    pub(super) fn offer(&self, session: &Session) -> Offer {
+        let site = &self.gateway.site;
+        Offer {
+            now: session.person.business_unit,
+            switch: site.path("business_unit"),
+            account: site.path(""),
+            sign_out: site.path("sign_out"),
+            ..Offer::default()
+        }
+    }
+
+    /// The rules that hold for a request which a proxy in front asks about: those of the routes that it
+    /// names. All names count, so that whoever adds one can only make things stricter; and where rules are
+    /// configured and no name is given, all rules hold.
+    pub(super) fn rules_asked_for(&self, parts: &Parts) -> Result<Vec<Arc<Rule>>, Fault> {
+        let router = &self.gateway.router;
+        if router.rules().next().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut rules = Vec::new();
+        let mut named = false;
+        for name in ["x-original-uri", "x-forwarded-uri"] {
+            for value in parts.headers.get_all(name) {
+                named = true;
+                rules.extend(self.rule_at(value)?);
+            }
+        }
+        Ok(if named {
+            rules
+        } else {
+            router.rules().cloned().collect()
+        })
+    }
+
+    fn rule_at(&self, value: &HeaderValue) -> Result<Option<Arc<Rule>>, Fault> {
+        let uri = Uri::try_from(value.as_bytes()).map_err(|_| Fault::AmbiguousTarget)?;
+        let target = Target::parse(&uri).map_err(|_| Fault::AmbiguousTarget)?;
+        match self.gateway.router.find(&target, &self.gateway.site) {
+            Ok(Served::Route(_, route)) => Ok(route.rule.clone()),
+            // A page of the proxy's own.
+            Ok(Served::Own(_)) | Err(Fault::NoRoute) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}

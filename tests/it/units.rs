@@ -1,0 +1,594 @@
+//! Business units: a session moves from one to another as one line of tokens, whatever comes at once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use sidegate::app::App;
+use sidegate::sandbox::Fault;
+use sidegate::sandbox::Place;
+use sidegate::sandbox::Settings;
+use tokio::task::JoinSet;
+
+use crate::support::Answer;
+use crate::support::Browser;
+use crate::support::Gate;
+use crate::support::Plan;
+use crate::support::Redis;
+use crate::support::Scrape;
+use crate::support::browser::SCRIPT;
+use crate::support::redis::store_is;
+
+const API: &str = "/mc/rest/platform/v1/tokenContext";
+const SWITCH: &str = "/oauth2/business_unit";
+
+const EUROPE: u64 = 7_281_698;
+const PACIFIC: u64 = 7_281_699;
+/// Nobody may work there.
+const AMERICAS: u64 = 7_281_700;
+/// The parent account, whose name userinfo tells.
+const PARENT: u64 = 7_281_600;
+
+async fn switch(browser: &mut Browser, unit: u64) -> Answer {
+    post(browser, &format!("{{\"account_id\":{unit}}}")).await
+}
+
+async fn post(browser: &mut Browser, body: &str) -> Answer {
+    let mut fields = SCRIPT.to_vec();
+    fields.push(("content-type", "application/json"));
+    let body = Bytes::from(body.to_owned());
+    browser.send(Method::POST, SWITCH, &fields, body).await
+}
+
+/// A form's POST, as a browser without scripts sends it.
+async fn submit(browser: &mut Browser, body: &str) -> Answer {
+    let fields = [
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let body = Bytes::from(body.to_owned());
+    browser.send(Method::POST, SWITCH, &fields, body).await
+}
+
+/// The unit that the tenant itself sees.
+async fn unit(browser: &mut Browser) -> u64 {
+    let answer = browser.fetch(API).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    of(&answer)
+}
+
+fn of(context: &Answer) -> u64 {
+    let json = context.json();
+    json["organization"]["id"].as_u64().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_in_another_unit() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    let before = gate.control().stats();
+    let answer = switch(&mut ada, PACIFIC).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["business_unit"], PACIFIC);
+    assert_eq!(unit(&mut ada).await, PACIFIC);
+    let told = ada.fetch("/oauth2/userinfo").await.json();
+    assert_eq!(told["business_unit"], PACIFIC);
+    assert_eq!(told["organization"]["member_id"], PACIFIC);
+    ada.fetch("/echo/x").await;
+    let request = gate.tool.requests().pop().expect("it arrived");
+    let field = request.header("x-marketing-cloud-business-unit");
+    assert_eq!(field, Some("7281699"));
+    // A text is a number, too; where the session is there already, nobody is asked.
+    for body in [r#"{"account_id":"7281699"}"#, r#"{"account_id":7281699}"#] {
+        assert_eq!(post(&mut ada, body).await.status, 200);
+    }
+    let stats = gate.control().stats();
+    let calls = (
+        stats.refreshes - before.refreshes,
+        stats.userinfo_calls - before.userinfo_calls,
+    );
+    assert_eq!((calls, stats.reuses), ((1, 1), 0));
+
+    let switching = gate.control().last_request("/v2/token").expect("recorded");
+    // Refreshes keep the unit, and say so.
+    for _ in 0..3 {
+        gate.advance(1_100);
+        assert_eq!(unit(&mut ada).await, PACIFIC);
+    }
+    let asked = gate.control().last_request("/v2/token").expect("recorded");
+    assert_eq!(
+        asked.body_bytes, switching.body_bytes,
+        "as long as with the unit"
+    );
+    // So does a touch of the cookie, long after.
+    gate.advance(900);
+    assert_eq!(unit(&mut ada).await, PACIFIC);
+
+    assert_eq!(switch(&mut ada, PARENT).await.status, 200);
+    let told = ada.fetch("/oauth2/userinfo").await.json();
+    let recent = &told["recent_units"];
+    let ids: Vec<_> = (0..3).map(|at| recent[at]["id"].as_u64()).collect();
+    assert_eq!(ids, [Some(PARENT), Some(PACIFIC), Some(EUROPE)]);
+    assert_eq!(recent[0]["name"], "Aurora Goods");
+    assert!(!told.to_string().contains("token\":\""), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_switch_without_a_script() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let tool = ada.navigate("/").await.text();
+    assert!(
+        tool.contains("<b data-who=\"unit\">7281698</b> <a href=\"/oauth2/\">"),
+        "{tool}"
+    );
+    let page = ada.navigate("/oauth2/").await.text();
+    assert!(page.contains("action=\"/oauth2/business_unit\""), "{page}");
+    assert!(!page.contains("<script"), "{page}");
+    let answer = submit(&mut ada, "account_id=7281699").await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, "/oauth2/")
+    );
+    let page = ada.navigate("/oauth2/").await.text();
+    assert!(
+        page.contains("value=\"7281698\"") && page.contains("7281699"),
+        "{page}"
+    );
+    let answer = submit(&mut ada, "account_id=7281600&rd=%2Fa%3Fb").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/a?b"));
+    let page = ada.navigate("/oauth2/").await.text();
+    assert!(page.contains("Aurora Goods (7281600)"), "{page}");
+    for evil in ["//evil.example", "https://evil.example", "/\\evil.example"] {
+        let answer = submit(&mut ada, &format!("account_id=7281600&rd={evil}")).await;
+        assert_eq!(answer.header("location"), "/oauth2/", "{evil}");
+    }
+    let refused = submit(&mut ada, "account_id=7281700&rd=/x").await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "SG-2030".to_owned())
+    );
+    assert!(refused.text().contains("href=\"/oauth2/\""), "{refused:?}");
+    assert_eq!(unit(&mut ada).await, PARENT);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_switch_changes_nothing() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let before = gate.control().stats().token_calls;
+    let get = ada.fetch(SWITCH).await;
+    assert_eq!((get.status, get.header("allow")), (405, "POST"));
+    for body in [
+        "",
+        "{}",
+        "[7281699]",
+        r#"{"account_id":0}"#,
+        "account_id=7281699",
+    ] {
+        let answer = post(&mut ada, body).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "SG-2033".to_owned()),
+            "{body}"
+        );
+    }
+    let long = format!("{{\"account_id\":7281699,\"x\":\"{}\"}}", "x".repeat(5_000));
+    assert_eq!(post(&mut ada, &long).await.code(), "SG-1007");
+    let body = || Bytes::from_static(b"account_id=7281699");
+    for fields in [
+        &[("sec-fetch-site", "cross-site")][..],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "https://evil.example")],
+        &[],
+    ] {
+        let mut fields = fields.to_vec();
+        fields.push(("content-type", "application/x-www-form-urlencoded"));
+        let answer = ada.send(Method::POST, SWITCH, &fields, body()).await;
+        assert_eq!(answer.code(), "SG-1006", "{fields:?}");
+    }
+    let nobody = switch(&mut gate.browser(), PACIFIC).await;
+    assert_eq!((nobody.status, nobody.code()), (401, "SG-2001".to_owned()));
+    assert_eq!(gate.control().stats().token_calls, before);
+    assert_eq!(unit(&mut ada).await, EUROPE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_unit_leaves_the_session_where_it_was() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut ada = gate.signed_in("ada").await;
+    let cookie = ada.jar["sidegate"].clone();
+    let answer = switch(&mut ada, AMERICAS).await;
+    assert_eq!((answer.status, answer.code()), (403, "SG-2030".to_owned()));
+    let json = answer.json();
+    assert_eq!(json["business_unit"], AMERICAS);
+    assert_eq!(json["current_business_unit"], EUROPE);
+    // A unit that does not exist, and a refusal in another dialect.
+    assert_eq!(switch(&mut ada, 4).await.code(), "SG-2030");
+    control.set_fault(Place::Token, Fault::Forbidden, Some(1));
+    assert_eq!(switch(&mut ada, PACIFIC).await.code(), "SG-2030");
+    assert_eq!(ada.jar["sidegate"], cookie, "the old pair stays");
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    gate.advance(1_100);
+    assert_eq!(unit(&mut ada).await, EUROPE, "and can be renewed");
+    // A dead token is refused as well: it is tried whether it is that.
+    control.set_fault(Place::Token, Fault::InvalidGrant, Some(1));
+    assert_eq!(switch(&mut ada, PACIFIC).await.code(), "SG-2030");
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(control.stats().reuses, 0);
+
+    // What is not about the unit is not said of it.
+    for fault in [Fault::InvalidClient, Fault::InternalError, Fault::Garbage] {
+        control.set_fault(Place::Token, fault.clone(), Some(1));
+        let answer = switch(&mut ada, PACIFIC).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (503, "SG-3001".to_owned()),
+            "{fault:?}"
+        );
+        assert!(!answer.header("retry-after").is_empty());
+        gate.advance(10);
+        assert_eq!(unit(&mut ada).await, EUROPE, "{fault:?}");
+    }
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+
+    control.revoke_all();
+    let answer = switch(&mut ada, EUROPE).await;
+    assert_eq!((answer.status, answer.code()), (401, "SG-2001".to_owned()));
+    assert!(ada.jar.is_empty(), "{:?}", ada.jar);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_for_a_unit_that_nobody_asked_for_are_moved_back() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut ada = gate.signed_in("ada").await;
+    // The provider does not heed the unit: new tokens for the old one.
+    let old = ada.clone();
+    control.set_fault(Place::Token, Fault::OtherUnit, Some(1));
+    assert_eq!(switch(&mut ada, PACIFIC).await.code(), "SG-2030");
+    assert_ne!(
+        ada.jar, old.jar,
+        "the old pair is used up, the new one came along"
+    );
+    assert_eq!(unit(&mut ada).await, EUROPE);
+
+    // It grants a third one: one more refresh leads back.
+    let before = control.stats().refreshes;
+    control.set_fault(Place::Userinfo, Fault::OtherUnit, Some(1));
+    assert_eq!(switch(&mut ada, PACIFIC).await.code(), "SG-2030");
+    assert_eq!(control.stats().refreshes - before, 2);
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    let told = ada.fetch("/oauth2/userinfo").await.json();
+    assert_eq!(
+        told["recent_units"].as_array().map(Vec::len),
+        Some(1),
+        "{told}"
+    );
+
+    // Nobody says which: the tokens are kept and not used; the next request leads back.
+    control.set_fault(Place::Userinfo, Fault::InternalError, Some(1));
+    let answer = switch(&mut ada, PACIFIC).await;
+    assert_eq!((answer.status, answer.code()), (503, "SG-3001".to_owned()));
+    gate.advance(30);
+    let before = control.stats().refreshes;
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(control.stats().refreshes - before, 1);
+
+    // With the cookie of before, a request is where the session is.
+    control.set_fault(Place::Userinfo, Fault::OtherUnit, Some(1));
+    let mut late = ada.clone();
+    assert_eq!(switch(&mut ada, PACIFIC).await.code(), "SG-2030");
+    assert_eq!(unit(&mut late).await, EUROPE, "moved back");
+    assert_eq!(control.stats().reuses, 0);
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    assert_eq!(unit(&mut ada).await, PACIFIC);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_under_way_keeps_its_unit_and_brings_the_new_cookie() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut ada = gate.signed_in("ada").await;
+    control.set_fault(Place::Rest, Fault::Slow { ms: 700 }, Some(1));
+    let mut slow = ada.clone();
+    let seen = control.stats().rest_calls;
+    let under_way = tokio::spawn(async move { (slow.fetch(API).await, slow) });
+    while control.stats().rest_calls == seen {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    let (answer, mut slow) = under_way.await.expect("no panic");
+    assert_eq!((answer.status, of(&answer)), (202, EUROPE));
+    assert_eq!(
+        slow.jar, ada.jar,
+        "nothing that comes late moves the browser back"
+    );
+    assert_eq!(unit(&mut slow).await, PACIFIC);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_requests_with_the_old_cookie_are_in_the_new_unit() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let late = ada.clone();
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    let calls = gate.control().stats().token_calls;
+    let mut crowd = JoinSet::new();
+    for _ in 0..50 {
+        let mut late = late.clone();
+        crowd.spawn(async move { (unit(&mut late).await, late) });
+    }
+    for (unit, late) in crowd.join_all().await {
+        assert_eq!(unit, PACIFIC);
+        assert_eq!(late.jar, ada.jar);
+    }
+    assert_eq!(
+        gate.control().stats().token_calls,
+        calls,
+        "nobody asked again"
+    );
+    // However old the cookie is, as long as it lives.
+    for _ in 0..2 {
+        gate.advance(1_100);
+        assert_eq!(unit(&mut ada).await, PACIFIC);
+    }
+    assert_eq!(unit(&mut late.clone()).await, PACIFIC);
+    assert_eq!(
+        switch(&mut late.clone(), EUROPE).await.status,
+        200,
+        "a switch follows on, too"
+    );
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(gate.control().stats().reuses, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_switches_at_once_happen_one_after_the_other() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    for round in 1..=8 {
+        let ada = gate.signed_in("ada").await;
+        let before = control.stats().refreshes;
+        let (mut one, mut two) = (ada.clone(), ada.clone());
+        let (to_pacific, to_parent) =
+            tokio::join!(switch(&mut one, PACIFIC), switch(&mut two, PARENT));
+        let end = unit(&mut ada.clone()).await;
+        assert_eq!(unit(&mut one).await, end, "{round}");
+        assert_eq!(unit(&mut two).await, end, "{round}");
+        assert_eq!(control.stats().refreshes - before, 2, "{round}");
+        for (answer, asked) in [(to_pacific, PACIFIC), (to_parent, PARENT)] {
+            let json = answer.json();
+            match answer.status {
+                200 => assert_eq!(json["business_unit"], asked, "{round}"),
+                // Told that the other one came after it.
+                409 => {
+                    assert_ne!(asked, end, "{round}: {json}");
+                    assert_eq!(json["code"], "SG-2032");
+                    assert_eq!(json["current_business_unit"], end, "{round}");
+                }
+                _ => panic!("{round}: {answer:?}"),
+            }
+            assert!(answer.status == 200 || asked != end);
+        }
+    }
+    assert_eq!(control.stats().reuses, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_waits_for_the_refresh_under_way() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut ada = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    control.set_fault(Place::Token, Fault::Slow { ms: 500 }, Some(1));
+    let mut other = ada.clone();
+    let before = control.stats();
+    let refreshing = tokio::spawn(async move { unit(&mut other).await });
+    while control.stats().token_calls == before.token_calls {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    assert_eq!(refreshing.await.expect("no panic"), EUROPE);
+    assert_eq!(unit(&mut ada).await, PACIFIC);
+    let stats = control.stats();
+    assert_eq!((stats.refreshes - before.refreshes, stats.reuses), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_needs_a_token_waits_for_the_switch_under_way() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let ada = gate.signed_in("ada").await;
+    for (asked, status, end) in [(AMERICAS, 403, EUROPE), (PACIFIC, 200, PACIFIC)] {
+        gate.advance(1_200);
+        control.set_fault(Place::Token, Fault::Slow { ms: 500 }, Some(1));
+        let mut other = ada.clone();
+        let before = control.stats();
+        let switching = tokio::spawn(async move { switch(&mut other, asked).await.status });
+        while control.stats().token_calls == before.token_calls {
+            tokio::task::yield_now().await;
+        }
+        let mut crowd = JoinSet::new();
+        for _ in 0..20 {
+            let mut late = ada.clone();
+            crowd.spawn(async move { unit(&mut late).await });
+        }
+        for seen in crowd.join_all().await {
+            assert_eq!(seen, end);
+        }
+        assert_eq!(switching.await.expect("no panic"), status);
+        assert_eq!(
+            control.stats().refreshes - before.refreshes,
+            1,
+            "for all of them"
+        );
+    }
+    assert_eq!(control.stats().reuses, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_in_a_crowd_costs_one_refresh() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut ada = gate.signed_in("ada").await;
+    let before = control.stats();
+    let mut crowd = JoinSet::new();
+    for _ in 0..200 {
+        let mut late = ada.clone();
+        crowd.spawn(async move {
+            let seen = unit(&mut late).await;
+            (seen, unit(&mut late).await)
+        });
+    }
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    for (first, then) in crowd.join_all().await {
+        assert!(first == EUROPE || first == PACIFIC);
+        assert!(first == EUROPE || then == PACIFIC, "nobody moves back");
+    }
+    let stats = control.stats();
+    assert_eq!((stats.refreshes - before.refreshes, stats.reuses), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rather_no_list_of_units_than_no_session() {
+    let mut lengths = Vec::new();
+    for token_length in (2_440..3_000).step_by(6) {
+        let gate = Gate::with(Plan {
+            sandbox: Settings {
+                token_length,
+                ..Settings::default()
+            },
+            ..Plan::default()
+        })
+        .await;
+        let mut ada = gate.browser();
+        if ada.sign_in("/", "ada").await.status != 303 {
+            break;
+        }
+        for to in [PACIFIC, PARENT] {
+            let answer = switch(&mut ada, to).await;
+            if answer.status != 200 {
+                // No room even for the one unit with its name.
+                assert_eq!(answer.code(), "SG-2016", "{token_length}");
+                break;
+            }
+            assert_eq!(unit(&mut ada).await, to);
+        }
+        let told = ada.fetch("/oauth2/userinfo").await.json();
+        lengths.push(told["recent_units"].as_array().map_or(0, Vec::len));
+    }
+    // The longer the tokens, the shorter the list, and sessions go on without it.
+    let shortened = lengths.iter().position(|&units| units == 1);
+    let shortened = shortened.unwrap_or_else(|| panic!("never: {lengths:?}"));
+    assert!(
+        shortened > 0 && lengths.iter().take(shortened).all(|&units| units == 3),
+        "{lengths:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switches_and_refusals_are_counted() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    switch(&mut ada, PACIFIC).await;
+    switch(&mut ada, AMERICAS).await;
+    let scrape = Scrape::of(&gate).await;
+    for (result, count) in [("done", 1), ("denied", 1), ("overtaken", 0), ("ended", 0)] {
+        let series = format!("sidegate_business_unit_switches_total{{result=\"{result}\"}}");
+        assert_eq!(scrape.value(&series), count, "{result}");
+    }
+}
+
+/// How several processes share sessions.
+const BOTH: [&str; 2] = ["store", "refresh_coordination"];
+
+async fn two_replicas(redis: &Redis, keeping: &str) -> (Gate, App) {
+    let gate = Gate::with(Plan {
+        session: format!("  {keeping}: {{ redis: {{ url: {} }} }}\n", redis.url()),
+        ..Plan::default()
+    })
+    .await;
+    store_is(gate.app(), true).await;
+    let other = gate.replica();
+    store_is(&other, true).await;
+    (gate, other)
+}
+
+async fn stopped(app: App) {
+    tokio::task::spawn_blocking(move || app.stop(Duration::from_secs(5)))
+        .await
+        .expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_at_one_replica_counts_at_the_other() {
+    for keeping in BOTH {
+        let Some(redis) = Redis::start().await else {
+            return;
+        };
+        let (gate, other) = two_replicas(&redis, keeping).await;
+        let door = other.public_address();
+        let mut ada = gate.signed_in("ada").await;
+        let late = ada.clone();
+        assert_eq!(switch(&mut ada, PACIFIC).await.status, 200, "{keeping}");
+        assert_eq!(unit(&mut ada.through(door)).await, PACIFIC, "{keeping}");
+        if keeping == "store" {
+            // One session of record: there is nothing old about a cookie.
+            assert_eq!(unit(&mut late.through(door)).await, PACIFIC);
+        }
+        // Without a store of sessions, an old cookie leads on when its token is due, and no later.
+        gate.advance(1_100);
+        assert_eq!(unit(&mut late.through(door)).await, PACIFIC, "{keeping}");
+        // A switch with it follows on, too.
+        let answer = switch(&mut late.through(door), PARENT).await;
+        assert_eq!(answer.status, 200, "{keeping}: {answer:?}");
+        gate.advance(1_100);
+        assert_eq!(unit(&mut late.clone()).await, PARENT, "{keeping}");
+        assert_eq!(switch(&mut ada.through(door), AMERICAS).await.status, 403);
+        assert_eq!(unit(&mut ada.through(door)).await, PARENT, "{keeping}");
+        assert_eq!(gate.control().stats().reuses, 0, "{keeping}");
+        stopped(other).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switches_at_two_replicas_at_once_are_one_line() {
+    for keeping in BOTH {
+        let Some(redis) = Redis::start().await else {
+            return;
+        };
+        let (gate, other) = two_replicas(&redis, keeping).await;
+        let door = other.public_address();
+        for round in 1..=4 {
+            let ada = gate.signed_in("ada").await;
+            let before = gate.control().stats().refreshes;
+            let (mut one, mut two) = (ada.clone(), ada.through(door));
+            let (first, second) = tokio::join!(switch(&mut one, PACIFIC), switch(&mut two, PARENT));
+            for answer in [&first, &second] {
+                assert!(
+                    matches!(answer.status, 200 | 409),
+                    "{keeping} {round}: {answer:?}"
+                );
+            }
+            assert_eq!(
+                gate.control().stats().refreshes - before,
+                2,
+                "{keeping} {round}"
+            );
+            gate.advance(1_100);
+            let end = unit(&mut ada.clone()).await;
+            for mut browser in [one, two, ada.through(door)] {
+                assert_eq!(unit(&mut browser).await, end, "{keeping} {round}");
+            }
+        }
+        assert_eq!(gate.control().stats().reuses, 0, "{keeping}");
+        stopped(other).await;
+    }
+}
