@@ -39,6 +39,7 @@ use crate::gateway::Rates;
 use crate::gateway::Route;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
+use crate::http::Framing;
 use crate::http::Origin;
 use crate::net::settings::Clocks;
 use crate::net::settings::Drain;
@@ -97,6 +98,8 @@ pub struct Config {
     pub session: Policy,
     /// The store that replicas share, and what for.
     pub shared: Option<(RedisSettings, Keeping)>,
+    /// Who may frame this site, where it is shown inside another.
+    pub framing: Option<Framing>,
     /// The sessions that are refused, and the file that lists them.
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// Which path goes where.

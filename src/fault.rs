@@ -88,6 +88,14 @@ pub enum Fault {
     ClocksDiffer,
     /// Signed in again and again, and two sessions come back at once.
     SessionDoubled,
+    /// The package's app posts a signed token, as before OAuth.
+    LegacySignIn,
+    /// A frame's cookies do not come back.
+    FrameCookies,
+    /// What a window gave a frame is not what the frame waits for.
+    HandoverRefused,
+    /// A callback of Journey Builder without a signature of the package's.
+    JourneyUnsigned,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -131,7 +139,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 58] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -172,6 +180,10 @@ impl Fault {
         Self::FormNotSent,
         Self::ClocksDiffer,
         Self::SessionDoubled,
+        Self::LegacySignIn,
+        Self::FrameCookies,
+        Self::HandoverRefused,
+        Self::JourneyUnsigned,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -455,6 +467,30 @@ impl Fault {
                 StatusCode::BAD_REQUEST,
                 "Your browser sends two sessions at once",
                 "Delete the cookies of this site and of its parent domain, then sign in again.",
+            ),
+            Self::LegacySignIn => (
+                "SG-2050",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The package signs people in the old way",
+                "Whoever runs this tool: Marketing Cloud posted a signed token; make an enhanced package with an API integration, and this address as login endpoint.",
+            ),
+            Self::FrameCookies => (
+                "SG-2051",
+                StatusCode::BAD_REQUEST,
+                "Your browser keeps no cookies in this frame",
+                "Open the tool in a window of its own, or use a browser with partitioned cookies (CHIPS) and allow this site's.",
+            ),
+            Self::HandoverRefused => (
+                "SG-2052",
+                StatusCode::BAD_REQUEST,
+                "The sign-in of the other window is not for this frame",
+                "Load the tool again in Marketing Cloud; what a window hands over is good for a minute, and once.",
+            ),
+            Self::JourneyUnsigned => (
+                "SG-2060",
+                StatusCode::UNAUTHORIZED,
+                "The call is not signed by this tool's package",
+                "Whoever runs this tool: set useJwt: true in the activity's config.json, and the package's signing secret in `marketing_cloud.jwt_signing_secret`.",
             ),
             Self::RefreshUnavailable => (
                 "SG-3001",

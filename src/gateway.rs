@@ -8,6 +8,7 @@ mod browser_cookies;
 mod callback;
 mod cors;
 mod cross_site;
+mod embedded;
 mod endpoints;
 mod fairness;
 pub(crate) mod frames;

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod cookies;
+pub mod framing;
 pub mod headers;
 pub mod jar;
 pub mod origin;
@@ -12,6 +13,7 @@ pub mod return_path;
 pub mod target;
 
 pub use cookies::CookieNames;
+pub use framing::Framing;
 pub use jar::Jar;
 pub use origin::Origin;
 pub use origin::Scheme;

@@ -11,6 +11,7 @@ mod admin;
 mod assets;
 mod authorize;
 mod body;
+mod cloud;
 mod control;
 mod fault;
 mod grants;

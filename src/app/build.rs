@@ -67,7 +67,10 @@ pub(super) fn gateway(
     tasks: &TaskTracker,
     identity: Option<Arc<Identity>>,
 ) -> Result<Built, StartError> {
-    let site = Site::new(config.public_url, config.endpoint_prefix);
+    let mut site = Site::new(config.public_url, config.endpoint_prefix);
+    if let Some(framing) = config.framing {
+        site = site.framed_by(framing);
+    }
     let provider = Arc::new(config.provider);
     let client = ProviderClient::new(
         Arc::clone(&provider),

@@ -28,6 +28,9 @@ pub(super) struct Options {
     /// Sign this person in without showing a page
     #[arg(long, value_name = "PERSON")]
     auto_sign_in: Option<String>,
+    /// A redirect URI of the web app, in place of all that lead to this machine
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
     /// Refuse sign-ins without PKCE
     #[arg(long)]
     require_pkce: bool,
@@ -35,13 +38,17 @@ pub(super) struct Options {
 
 /// Runs the tenant until it is told to stop.
 pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> {
+    let mut settings = Settings::default();
+    if let Some(web) = settings.clients.first_mut() {
+        web.redirect_uris.clone_from(&options.redirect_uri);
+    }
     let settings = Settings {
         listen: options.listen,
         access_token_lifetime: options.access_token_lifetime.max(Duration::from_secs(1)),
         refresh_grace: options.refresh_grace,
         auto_sign_in: options.auto_sign_in.clone(),
         require_pkce: options.require_pkce,
-        ..Settings::default()
+        ..settings
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -73,8 +73,21 @@ pub(super) struct RawSession {
     pub(super) idle_timeout: Option<String>,
     pub(super) store: Option<RawStore>,
     pub(super) refresh_coordination: Option<RawShared>,
-    pub(super) embedded: Option<String>,
+    pub(super) embedded: Option<RawEmbedded>,
     pub(super) not_before: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawEmbedded {
+    Switch(String),
+    Section(RawAncestors),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAncestors {
+    pub(super) frame_ancestors: Option<RawTexts>,
 }
 
 #[derive(Deserialize)]

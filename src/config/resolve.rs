@@ -3,6 +3,7 @@
 
 mod cross_site;
 mod door;
+mod embedded;
 mod limits;
 mod listener;
 mod marketing_cloud;
@@ -87,6 +88,7 @@ impl Resolver<'_> {
             key_sources,
             session: session.policy,
             shared: session.shared,
+            framing: session.framing,
             not_before: session.not_before,
             routes,
             pool,

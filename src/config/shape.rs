@@ -88,9 +88,11 @@ const SESSION: &[Key] = &[
     text("idle_timeout"),
     key("store", Shape::TextOrSection(SHARED)),
     key("refresh_coordination", Shape::Section(SHARED)),
-    text("embedded"),
+    key("embedded", Shape::TextOrSection(EMBEDDED)),
     text("not_before"),
 ];
+
+const EMBEDDED: &[Key] = &[key("frame_ancestors", Shape::Texts)];
 
 const SHARED: &[Key] = &[key("redis", Shape::Section(REDIS))];
 

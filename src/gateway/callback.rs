@@ -19,7 +19,6 @@ use crate::crypto::secret::CodeVerifier;
 use crate::fault::Fault;
 use crate::http::Jar;
 use crate::http::ReturnPath;
-use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
@@ -155,6 +154,13 @@ impl Worker {
         gateway.events.sign_in_finished();
         tracing::info!(event = "sign_in.finished", session = %session.id, user = session.person.sub, "Signed in.");
         let spent = self.login_cookie(state);
+        if let Some(challenge) = self.handover_challenge(&transaction.return_path) {
+            let mut reply = self
+                .hand_over(&session, challenge, now)
+                .ok_or_else(|| failed(Fault::Internal))?;
+            set_cookies(&mut reply, self.sweep(&parts.into(), Some(&spent)));
+            return Ok(reply);
+        }
         let mut lines = self.keep_session(&sealed, &parts.into(), Some(&spent));
         let mut fruitless = transaction.attempts;
         if loop_breaker::is_early(transaction.started, now) {
@@ -216,10 +222,7 @@ impl Worker {
             retry_after: retry_after(fault),
             ..fault.into()
         };
-        let mut reply = refusal.reply(
-            Audience::of(&parts.method, &parts.headers),
-            record.id().as_str(),
-        );
+        let mut reply = refusal.reply(self.audience(parts), record.id().as_str());
         let jar = Jar::from(parts);
         if let Some(name) = state.map(|state| self.login_cookie(&state))
             && jar.crumbs().any(|crumb| crumb.name == name.as_bytes())

@@ -222,6 +222,9 @@ impl Worker {
                 }
             }
         }
+        if let Some(framing) = self.gateway.site.framing() {
+            framing.guard(&mut head.headers);
+        }
         if route.access == Access::Optional {
             head.headers
                 .append(header::VARY, HeaderValue::from_static("cookie"));

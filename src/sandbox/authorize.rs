@@ -59,7 +59,8 @@ pub(super) fn start(tenant: &Tenant, request: &Request<Metered>) -> Reply {
         Err(error) => return failure(redirect_uri, state.as_deref(), &error),
     };
     let hint = fields.get("login_hint").filter(|hint| !hint.is_empty());
-    if let Some(person) = hint.or(tenant.settings.auto_sign_in.as_deref()) {
+    let signed_in = tenant.signed_in();
+    if let Some(person) = hint.or(signed_in.as_deref()) {
         return finish(tenant, pending, person);
     }
     let login = mint::opaque(tenant.entropy(), 43);

@@ -27,7 +27,7 @@ const fn kind(client: &Client) -> &'static str {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 14] = [
+const ENDPOINTS: [(&str, &str); 15] = [
     (
         "GET /v2/authorize",
         "The sign-in page. login_hint=ada (jonas, mei, nora, deny) answers without it.",
@@ -39,6 +39,10 @@ const ENDPOINTS: [(&str, &str); 14] = [
     (
         "POST /v2/token",
         "authorization_code, refresh_token, client_credentials; JSON or form; account_id switches the business unit.",
+    ),
+    (
+        "GET /cloud/?app={url}",
+        "The shell around an app in a frame: sign in and out of Marketing Cloud itself, which calls the app's logout endpoint.",
     ),
     ("GET /v2/userinfo", "Who the token belongs to; ?view=oidc."),
     (

@@ -41,7 +41,7 @@ pub struct Settings {
     pub token_length: usize,
     /// Refuse authorization requests without an S256 challenge. Default off.
     pub require_pkce: bool,
-    /// The id of a person who is signed in already: no page is shown, as in silent sign-on.
+    /// The id of a person who is signed in from the beginning: no page is shown, as in silent sign-on.
     pub auto_sign_in: Option<String>,
     /// Added to the callback as `tssd`, as for packages of the `AppExchange`; percent-encoded when sent.
     pub tssd: Option<String>,

@@ -33,6 +33,7 @@ pub(super) struct Tenant {
     entropy: Arc<dyn Entropy>,
     grants: Mutex<Grants>,
     content: Mutex<Content>,
+    signed_in: Mutex<Option<String>>,
 }
 
 /// What the business units own.
@@ -62,6 +63,7 @@ impl Tenant {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let signed_in = Mutex::new(settings.auto_sign_in.clone());
         Self {
             settings,
             faults: Faults::default(),
@@ -72,6 +74,7 @@ impl Tenant {
             entropy,
             grants: Mutex::default(),
             content: Mutex::default(),
+            signed_in,
         }
     }
 
@@ -93,6 +96,22 @@ impl Tenant {
 
     pub(super) fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is signed in to Marketing Cloud itself.
+    pub(super) fn signed_in(&self) -> Option<String> {
+        self.signed_in_lock().clone()
+    }
+
+    /// Signs somebody in to Marketing Cloud itself, or out.
+    pub(super) fn sign_in(&self, person: Option<&str>) {
+        *self.signed_in_lock() = person.map(str::to_owned);
+    }
+
+    fn signed_in_lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.signed_in
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `rest_instance_url` of token replies.
@@ -127,6 +146,7 @@ impl Tenant {
         self.faults.replace(std::collections::BTreeMap::new());
         self.counters.reset();
         self.log.clear();
+        self.sign_in(self.settings.auto_sign_in.as_deref());
     }
 
     fn instance_url(&self, chosen: Option<&String>) -> String {

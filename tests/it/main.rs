@@ -19,6 +19,7 @@ mod cross_site;
 mod desync;
 mod doctor;
 mod drain;
+mod embedded;
 mod endpoints;
 mod fence;
 mod forgery;

@@ -386,7 +386,24 @@ const SESSION: &[(&str, &str)] = &[
         "SG-6002 session.store.redis.urls",
     ),
     ("  embedded: false", ""),
-    ("  embedded: true", "SG-6005 session.embedded"),
+    ("  embedded: true", ""),
+    ("  embedded: 1", "SG-6004 session.embedded"),
+    (
+        "  embedded: { frame_ancestors: ['https://*.exacttarget.com', 'http://localhost:9100'] }",
+        "",
+    ),
+    (
+        "  embedded: { frame_ancestors: ['http://mc.example.com', 'https://*.com'] }",
+        "SG-6004 session.embedded.frame_ancestors[0]: must be https | SG-6004 session.embedded.frame_ancestors[1]",
+    ),
+    (
+        "  embedded: { frame_ancestors: [] }",
+        "SG-6004 session.embedded.frame_ancestors: must hold",
+    ),
+    (
+        "  embedded: { ancestors: ['https://a.example'] }",
+        "SG-6002 session.embedded.ancestors",
+    ),
     (
         "  refresh_coordination: { redis: { url: 'rediss://a' } }",
         "",
