@@ -49,6 +49,7 @@ use crate::net::settings::Protocols;
 use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Provider;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::NotBefore;
 use crate::session::Policy;
 use crate::session::shared::Keeping;
@@ -90,6 +91,8 @@ pub struct Config {
     pub provider: Provider,
     /// Where the client's secrets came from: `client_secret`, then `next_client_secret`.
     pub client_secret_sources: Vec<SecretSource>,
+    /// What signs the calls of Journey Builder's servers, and where it came from.
+    pub signing_secrets: Option<(SigningSecrets, Vec<SecretSource>)>,
     /// The keys that seal sessions.
     pub keys: KeyRing,
     /// Where they came from, in the same order.

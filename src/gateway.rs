@@ -13,6 +13,7 @@ mod endpoints;
 mod fairness;
 pub(crate) mod frames;
 mod identify;
+mod journey;
 mod lookup;
 mod loop_breaker;
 mod options;
@@ -56,6 +57,7 @@ use crate::crypto::Entropy;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Provider;
 use crate::oauth::endpoint::TokenEndpoint;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
@@ -80,6 +82,8 @@ pub struct Gateway {
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.
     pub provider: Arc<Provider>,
+    /// What signs the calls of Journey Builder's servers.
+    pub signing_secrets: Option<Arc<SigningSecrets>>,
     /// The provider's token endpoint.
     pub endpoint: Arc<dyn TokenEndpoint>,
     /// Seals and opens sessions.

@@ -11,6 +11,7 @@ pub mod metered;
 pub mod pkce;
 pub mod provider;
 pub mod reply;
+pub mod signed_call;
 pub mod tenant;
 pub mod token;
 pub mod transaction;

@@ -16,6 +16,7 @@ mod control;
 mod fault;
 mod grants;
 mod help;
+mod journey;
 mod mint;
 mod oauth_error;
 mod people;

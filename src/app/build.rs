@@ -16,6 +16,7 @@ use super::reread::Group;
 use super::reread::KeyFiles;
 use super::reread::Rereader;
 use super::reread::RevocationFile;
+use super::reread::SigningSecretFiles;
 use crate::admin::Readiness;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
@@ -36,6 +37,7 @@ use crate::oauth::breaker::Breaker;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::endpoint::TokenEndpoint;
 use crate::oauth::metered::Metered;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::CookieStore;
 use crate::session::NotBefore;
 use crate::session::Refresher;
@@ -120,7 +122,10 @@ pub(super) fn gateway(
     if let Some(shared) = shared {
         shared.run(control);
     }
+    let (signing_secrets, signing_sources) = config.signing_secrets.unzip();
+    let signing_secrets = signing_secrets.map(Arc::new);
     let watched = Watched {
+        signing: signing_secrets.clone().zip(signing_sources),
         keys: config.key_sources,
         client_secrets: config.client_secret_sources,
         not_before: config.not_before,
@@ -145,6 +150,7 @@ pub(super) fn gateway(
         bounds: Bounds::from(config.limits),
         keep_fragment: config.keep_fragment,
         provider,
+        signing_secrets,
         endpoint,
         store,
         refresher: Arc::new(refresher),
@@ -168,6 +174,7 @@ pub(super) fn gateway(
 struct Watched {
     keys: Vec<SecretSource>,
     client_secrets: Vec<SecretSource>,
+    signing: Option<(Arc<SigningSecrets>, Vec<SecretSource>)>,
     not_before: Option<(NotBeforeFile, NotBefore)>,
     certificate: Option<(Tls, Arc<Identity>)>,
 }
@@ -190,6 +197,9 @@ impl Watched {
                 provider: Arc::clone(provider),
             }),
         ];
+        if let Some((secrets, sources)) = self.signing {
+            groups.push(Box::new(SigningSecretFiles { sources, secrets }));
+        }
         if let Some((
             Tls::Files {
                 certificate, key, ..

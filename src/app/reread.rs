@@ -26,6 +26,7 @@ pub(super) use groups::CertificateFiles;
 pub(super) use groups::ClientSecretFiles;
 pub(super) use groups::KeyFiles;
 pub(super) use groups::RevocationFile;
+pub(super) use groups::SigningSecretFiles;
 
 use crate::session::Revocations;
 use crate::time::Clock;

@@ -57,6 +57,8 @@ pub(super) struct RawMarketingCloud {
     pub(super) client_type: Option<String>,
     pub(super) client_secret: Option<RawSecret>,
     pub(super) next_client_secret: Option<RawSecret>,
+    pub(super) jwt_signing_secret: Option<RawSecret>,
+    pub(super) next_jwt_signing_secret: Option<RawSecret>,
     pub(super) scope: Option<RawTexts>,
     pub(super) business_unit: Option<String>,
     pub(super) pkce: Option<String>,
@@ -128,6 +130,7 @@ pub(super) struct RawRoute {
     pub(super) token: Option<String>,
     pub(super) strip_prefix: Option<String>,
     pub(super) isolated: Option<String>,
+    pub(super) journey_body: Option<String>,
     pub(super) body_size: Option<String>,
 }
 

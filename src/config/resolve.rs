@@ -4,6 +4,7 @@
 mod cross_site;
 mod door;
 mod embedded;
+mod journey;
 mod limits;
 mod listener;
 mod marketing_cloud;
@@ -59,10 +60,17 @@ impl Resolver<'_> {
             values::boolean,
         );
         let cross_site = self.cross_site(raw.allowed_origins, raw.csrf, public_url.as_ref());
+        let cloud = &mut raw.marketing_cloud;
+        let (first, next) = (
+            cloud.jwt_signing_secret.take(),
+            cloud.next_jwt_signing_secret.take(),
+        );
+        let signing_secrets = self.signing_secrets(first, next);
         let (provider, client_secret_sources) = self.provider(raw.marketing_cloud);
         let session = self.session(raw.session);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let routes = self.routes(raw.routes, endpoint_prefix.as_ref(), &upstream_tls);
+        self.needs_signing_secret(&routes, signing_secrets.is_some());
         let pool = self.pool(raw.upstream);
         let shares = self.shares(&mut raw.limits);
         let rates = self.rates(raw.rate_limits);
@@ -84,6 +92,7 @@ impl Resolver<'_> {
             keep_fragment: keep_fragment.unwrap_or(false),
             provider: provider?,
             client_secret_sources,
+            signing_secrets,
             keys,
             key_sources,
             session: session.policy,

@@ -74,6 +74,8 @@ const MARKETING_CLOUD: &[Key] = &[
     text("client_type"),
     key("client_secret", Shape::Secret),
     key("next_client_secret", Shape::Secret),
+    key("jwt_signing_secret", Shape::Secret),
+    key("next_jwt_signing_secret", Shape::Secret),
     key("scope", Shape::Texts),
     text("business_unit"),
     text("pkce"),
@@ -117,6 +119,7 @@ const ROUTE: &[Key] = &[
     key("health", Shape::Section(HEALTH)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
     text("isolated"),
+    text("journey_body"),
     text("body_size"),
 ];
 

@@ -166,7 +166,7 @@ impl Worker {
         parts: &Parts,
         websocket: bool,
     ) -> Result<Option<Current>, Stop> {
-        if route.access == Access::Public {
+        if matches!(route.access, Access::Public | Access::JourneyBuilder(_)) {
             return Ok(None);
         }
         let now = self.gateway.clock.now();

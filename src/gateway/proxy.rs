@@ -65,6 +65,13 @@ impl Worker {
         if route.isolated {
             self.gateway.cross_site.check_isolation(parts)?;
         }
+        let (body, signed) = match route.access {
+            Access::JourneyBuilder(passes) => {
+                let call = self.signed_call(passes, parts, body, record).await?;
+                (None, Some(call))
+            }
+            Access::SignedIn | Access::Optional | Access::Public => (Some(body), None),
+        };
         let websocket = tunnel::is_handshake(parts)? && route.takes_websockets();
         let mut current = self.session(route, parts, websocket).await?;
         if let Some(current) = &current {
@@ -92,11 +99,13 @@ impl Worker {
                 return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
             }
         };
-        let body = if websocket {
-            RequestBody::Empty
-        } else {
-            let trailers = route.passes_trailers();
-            RequestBody::streaming(body, Carry { keep, trailers })
+        let body = match (body, signed) {
+            (_, Some(signed)) => RequestBody::Kept([signed].into()),
+            (Some(body), None) if !websocket => {
+                let trailers = route.passes_trailers();
+                RequestBody::streaming(body, Carry { keep, trailers })
+            }
+            (_, None) => RequestBody::Empty,
         };
         let transit = body.transit();
         record.asked();
@@ -306,7 +315,9 @@ impl Passage<'_> {
             (Way::Tenant { .. }, None) => Err(Fault::Internal),
             (Way::Tool(_), live) => sanitized.authorize_tool(live, route.token, &self.provenance),
         }?;
-        Ok(if self.websocket {
+        Ok(if let Access::JourneyBuilder(passes) = route.access {
+            authorized.signed_by_package(passes)
+        } else if self.websocket {
             authorized.upgrading()
         } else if route.passes_trailers() && is_grpc(&parts.headers) {
             authorized.taking_trailers()

@@ -27,7 +27,7 @@ const fn kind(client: &Client) -> &'static str {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 15] = [
+const ENDPOINTS: [(&str, &str); 16] = [
     (
         "GET /v2/authorize",
         "The sign-in page. login_hint=ada (jonas, mei, nora, deny) answers without it.",
@@ -80,6 +80,10 @@ const ENDPOINTS: [(&str, &str); 15] = [
     (
         "GET, PUT /sandbox/faults",
         "Faults by place (token, userinfo, rest, soap). PUT replaces all; {} clears them.",
+    ),
+    (
+        "POST /sandbox/journey[?to={url}]",
+        "Signs the JSON body as Journey Builder's servers do, with sandbox-signing-secret-do-not-use; with to, sends it there.",
     ),
     (
         "POST /sandbox/revoke_all, /sandbox/reset",

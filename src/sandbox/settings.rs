@@ -41,6 +41,8 @@ pub struct Settings {
     pub token_length: usize,
     /// Refuse authorization requests without an S256 challenge. Default off.
     pub require_pkce: bool,
+    /// What signs the calls of Journey Builder's servers.
+    pub jwt_signing_secret: String,
     /// The id of a person who is signed in from the beginning: no page is shown, as in silent sign-on.
     pub auto_sign_in: Option<String>,
     /// Added to the callback as `tssd`, as for packages of the `AppExchange`; percent-encoded when sent.
@@ -64,6 +66,7 @@ impl Default for Settings {
             soap_instance_url: None,
             token_length: 512,
             require_pkce: false,
+            jwt_signing_secret: "sandbox-signing-secret-do-not-use".to_owned(),
             auto_sign_in: None,
             tssd: None,
         }

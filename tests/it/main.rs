@@ -30,6 +30,7 @@ mod handover;
 mod headers;
 mod http2;
 mod idle;
+mod journey;
 mod leaks;
 mod limits;
 mod listeners;

@@ -246,6 +246,18 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
         "SG-6004 marketing_cloud.client_secret: a public client",
     ),
     ("  next_client_secret: { env: OTHER_KEY }", ""),
+    (
+        "  jwt_signing_secret: { env: OTHER_KEY }\n  next_jwt_signing_secret: { env: KEY }",
+        "",
+    ),
+    (
+        "  next_jwt_signing_secret: { env: OTHER_KEY }",
+        "SG-6004 marketing_cloud.next_jwt_signing_secret: is of no use",
+    ),
+    (
+        "  jwt_signing_secret: inline",
+        "SG-6101 marketing_cloud.jwt_signing_secret",
+    ),
     ("  scope: [email_read, offline]", ""),
     ("  scope: email_read offline", ""),
     ("  scope: email_read, offline", ""),
@@ -436,7 +448,26 @@ const ROUTES: &[(&str, &str)] = &[
     ),
     ("    body_size: 1 GiB", ""),
     ("    body_size: 1GB", "SG-6004 routes[0].body_size"),
-    ("    access: journey_builder", "SG-6005 routes[0].access"),
+    (
+        "    access: journey_builder",
+        "SG-6003 marketing_cloud.jwt_signing_secret",
+    ),
+    (
+        "    access: journey_builder\n    journey_body: decoded\n    token: bearer",
+        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[0].token: a call of",
+    ),
+    (
+        "    access: journey_builder\n    journey_body: json",
+        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[0].journey_body",
+    ),
+    (
+        "    journey_body: decoded",
+        "SG-6004 routes[0].journey_body: is for",
+    ),
+    (
+        "  - { path: /a, to: rest, access: journey_builder }",
+        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[1].access: a rest route",
+    ),
     ("    access: signed-in", "SG-6004 routes[0].access"),
     ("    token: cookie", "SG-6004 routes[0].token"),
     ("    isolated: true", ""),
