@@ -1,6 +1,10 @@
 //! Every failure a client can see: one enum, from which the page, the JSON document, the log line
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
+mod frames;
+mod provider;
+mod setup;
+
 use http::StatusCode;
 
 /// What went wrong, by what the person or the operator has to do about it.
@@ -101,6 +105,16 @@ pub enum Fault {
     RefreshUnavailable,
     /// The store that keeps the sessions does not answer.
     StoreUnavailable,
+    /// The provider wants fewer token requests and says until when.
+    ProviderThrottled,
+    /// The provider wants fewer token requests and does not say until when.
+    ProviderBlocked,
+    /// The provider says 596: there is no such service.
+    ProviderGone,
+    /// The redirect URI is none of the package's.
+    RedirectMismatch,
+    /// The endpoint is not for packages of the present kind.
+    LegacyEndpoint,
     // 4: behind the gateway
     /// No connection to the destination.
     UpstreamUnreachable,
@@ -129,6 +143,9 @@ pub enum Fault {
     TooManyFromAddress,
 }
 
+/// Code, status, title and advice.
+type Row = (&'static str, StatusCode, &'static str, &'static str);
+
 /// What is said about a fault everywhere it is shown.
 struct Entry {
     code: &'static str,
@@ -139,7 +156,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 63] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -186,6 +203,11 @@ impl Fault {
         Self::JourneyUnsigned,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
+        Self::ProviderThrottled,
+        Self::ProviderBlocked,
+        Self::ProviderGone,
+        Self::RedirectMismatch,
+        Self::LegacyEndpoint,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
@@ -358,19 +380,19 @@ impl Fault {
                 "SG-2006",
                 StatusCode::FORBIDDEN,
                 "The package may not sign people in",
-                "Whoever runs this tool: the installed package needs a Web App or Public App integration, not Server-to-Server.",
+                "Whoever runs this tool: the installed package needs a Web App or Public App integration, not Server-to-Server. A change in Setup takes up to five minutes.",
             ),
             Self::InvalidScope => (
                 "SG-2007",
                 StatusCode::FORBIDDEN,
                 "A permission that was asked for is not part of the package",
-                "Whoever runs this tool: make `marketing_cloud.scope` a subset of the package's scopes, or leave it out.",
+                "Whoever runs this tool: make `marketing_cloud.scope` a subset of the package's scopes, or leave it out. A change in Setup takes up to five minutes.",
             ),
             Self::AuthorizeRefused => (
                 "SG-2008",
                 StatusCode::FORBIDDEN,
                 "Marketing Cloud finds the sign-in request wrong",
-                "Whoever runs this tool: compare client id and redirect URI with the installed package, character by character.",
+                "Whoever runs this tool: compare client id and redirect URI with the installed package, character by character. A change in Setup takes up to five minutes.",
             ),
             Self::ProviderError => (
                 "SG-2009",
@@ -388,7 +410,7 @@ impl Fault {
                 "SG-2011",
                 StatusCode::BAD_GATEWAY,
                 "Marketing Cloud does not accept this tool's credentials",
-                "Whoever runs this tool: check client id, client type and secret; a secret expires 180 days after it was made.",
+                "Whoever runs this tool: check client id, client type and secret; a secret expires 180 days after it was made. A change in Setup takes up to five minutes.",
             ),
             Self::BadProviderReply => (
                 "SG-2012",
@@ -468,30 +490,10 @@ impl Fault {
                 "Your browser sends two sessions at once",
                 "Delete the cookies of this site and of its parent domain, then sign in again.",
             ),
-            Self::LegacySignIn => (
-                "SG-2050",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "The package signs people in the old way",
-                "Whoever runs this tool: Marketing Cloud posted a signed token; make an enhanced package with an API integration, and this address as login endpoint.",
-            ),
-            Self::FrameCookies => (
-                "SG-2051",
-                StatusCode::BAD_REQUEST,
-                "Your browser keeps no cookies in this frame",
-                "Open the tool in a window of its own, or use a browser with partitioned cookies (CHIPS) and allow this site's.",
-            ),
-            Self::HandoverRefused => (
-                "SG-2052",
-                StatusCode::BAD_REQUEST,
-                "The sign-in of the other window is not for this frame",
-                "Load the tool again in Marketing Cloud; what a window hands over is good for a minute, and once.",
-            ),
-            Self::JourneyUnsigned => (
-                "SG-2060",
-                StatusCode::UNAUTHORIZED,
-                "The call is not signed by this tool's package",
-                "Whoever runs this tool: set useJwt: true in the activity's config.json, and the package's signing secret in `marketing_cloud.jwt_signing_secret`.",
-            ),
+            Self::LegacySignIn => frames::LEGACY_SIGN_IN,
+            Self::FrameCookies => frames::FRAME_COOKIES,
+            Self::HandoverRefused => frames::HANDOVER_REFUSED,
+            Self::JourneyUnsigned => frames::JOURNEY_UNSIGNED,
             Self::RefreshUnavailable => (
                 "SG-3001",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -504,6 +506,11 @@ impl Fault {
                 "Sessions cannot be looked up at the moment",
                 "Try again in a few seconds; nobody is signed out. Whoever runs this tool: the session store does not answer, see the log.",
             ),
+            Self::ProviderThrottled => provider::PROVIDER_THROTTLED,
+            Self::ProviderBlocked => provider::PROVIDER_BLOCKED,
+            Self::ProviderGone => provider::PROVIDER_GONE,
+            Self::RedirectMismatch => provider::REDIRECT_MISMATCH,
+            Self::LegacyEndpoint => provider::LEGACY_ENDPOINT,
             Self::UpstreamUnreachable => (
                 "SG-4001",
                 StatusCode::BAD_GATEWAY,
@@ -587,22 +594,4 @@ impl Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_statuses_are_errors() {
-        let codes: HashSet<_> = Fault::ALL.iter().map(|fault| fault.code()).collect();
-        assert_eq!(codes.len(), Fault::ALL.len());
-        for fault in Fault::ALL {
-            assert!(fault.status().as_u16() >= 400, "{fault:?}");
-            assert!(
-                fault.code().starts_with("SG-") && fault.code().len() == 7,
-                "{fault:?}"
-            );
-            assert!(fault.advice().ends_with('.'), "{fault:?}");
-        }
-    }
-}
+mod tests;

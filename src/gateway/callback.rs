@@ -51,6 +51,7 @@ impl Worker {
                     Err(error) => Err(Failed {
                         fault: error.fault(),
                         state: Some(state),
+                        wait: None,
                     }),
                 }
             }
@@ -77,11 +78,13 @@ impl Worker {
                         Fault::ForeignCallback
                     },
                     state,
+                    wait: None,
                 })
             }
             Err(error) => Err(Failed {
                 fault: error.fault(),
                 state: None,
+                wait: None,
             }),
         };
         match outcome {
@@ -101,6 +104,7 @@ impl Worker {
         let failed = |fault| Failed {
             fault,
             state: State::parse(&state.to_text()).ok(),
+            wait: None,
         };
         let transaction = self
             .transaction(state, &parts.into())
@@ -114,6 +118,7 @@ impl Worker {
             return Err(Failed {
                 fault: Fault::StoreUnavailable,
                 state: None,
+                wait: None,
             });
         }
         let claim = state.cookie_suffix();
@@ -125,7 +130,8 @@ impl Worker {
             if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
                 // The code may still be good: loading the callback again is another try.
                 gateway.used_states.release(&claim);
-                return Failed { fault: error.fault(), state: None };
+                let wait = error.retry_after();
+                return Failed { fault: error.fault(), state: None, wait };
             }
             failed(error.fault())
         })?;
@@ -190,7 +196,7 @@ impl Worker {
     }
 
     async fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
-        let Failed { fault, state } = failed;
+        let Failed { fault, state, wait } = failed;
         let stale = matches!(fault, Fault::ForeignCallback | Fault::CodeRefused);
         // The back button over a finished sign-in: whoever is signed in just goes on.
         if stale
@@ -219,7 +225,9 @@ impl Worker {
         let login_url = Some(self.gateway.site.login_url("/"));
         let refusal = Refusal {
             login_url,
-            retry_after: retry_after(fault),
+            retry_after: wait
+                .map(|wait| wait.as_secs().max(1))
+                .or_else(|| retry_after(fault)),
             ..fault.into()
         };
         let mut reply = refusal.reply(self.audience(parts), record.id().as_str());
@@ -304,7 +312,8 @@ async fn sign_in(
 
 fn retry_after(fault: Fault) -> Option<u64> {
     match fault {
-        Fault::ProviderUnavailable => Some(Duration::from_secs(5).as_secs()),
+        Fault::ProviderUnavailable | Fault::ProviderGone => Some(Duration::from_secs(5).as_secs()),
+        Fault::ProviderBlocked | Fault::ProviderThrottled => Some(Duration::from_mins(1).as_secs()),
         Fault::StoreUnavailable => Some(Duration::from_secs(2).as_secs()),
         _ => None,
     }
@@ -314,6 +323,8 @@ fn retry_after(fault: Fault) -> Option<u64> {
 struct Failed {
     fault: Fault,
     state: Option<State>,
+    /// What the provider wants to be waited for.
+    wait: Option<Duration>,
 }
 
 /// Why a code did not become a session.
@@ -328,6 +339,13 @@ enum SignInError {
 }
 
 impl SignInError {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Token(error) => error.retry_after(),
+            Self::Defect => None,
+        }
+    }
+
     fn fault(&self) -> Fault {
         match self {
             Self::Token(error) => error.fault(),

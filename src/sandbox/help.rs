@@ -79,7 +79,7 @@ const ENDPOINTS: [(&str, &str); 16] = [
     ),
     (
         "GET, PUT /sandbox/faults",
-        "Faults by place (token, userinfo, rest, soap). PUT replaces all; {} clears them.",
+        "Faults by place (authorize, token, userinfo, rest, soap). PUT replaces all; {} clears them.",
     ),
     (
         "POST /sandbox/journey[?to={url}]",
@@ -114,7 +114,7 @@ const ENDPOINTS: [(&str, &str); 16] = [
 <h2>Endpoints</h2>
 <table>{% for (path, about) in self::ENDPOINTS %}<tr><td><code>{{ path }}</code></td><td>{{ about }}</td></tr>{% endfor %}</table>
 <h2>Faults</h2>
-<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code>; <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
+<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code> <code>oauth</code> (<code>status</code>, <code>code</code>) <code>rest</code> (<code>status</code>, <code>errorcode</code>); <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
 <pre>curl -X PUT {{ origin }}/sandbox/faults \
   -d '{"token": {"fault": "429", "retry_after": 5, "times": 2}, "rest": {"fault": "slow", "ms": 800}}'</pre>
 <h2>Signing in with curl</h2>

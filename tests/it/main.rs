@@ -40,6 +40,7 @@ mod names;
 mod outage;
 mod pipelining;
 mod protocol;
+mod provider_errors;
 mod race;
 mod raw_http;
 mod refresh;

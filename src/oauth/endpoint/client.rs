@@ -1,6 +1,9 @@
 //! The provider over HTTPS.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::Weak;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -22,6 +25,7 @@ use crate::crypto::secret::CodeVerifier;
 use crate::crypto::secret::RefreshToken;
 use crate::crypto::tls;
 use crate::http::Scheme;
+use crate::oauth::client_secrets::SecretPair;
 use crate::oauth::error::TokenErrorCode;
 use crate::oauth::provider::BusinessUnit;
 use crate::oauth::provider::Client;
@@ -30,6 +34,7 @@ use crate::oauth::provider::Scope;
 use crate::oauth::token::Granted;
 use crate::oauth::userinfo::Identity;
 use crate::time::Clock;
+use crate::time::UnixTime;
 
 /// The [`TokenEndpoint`] of one configured package.
 pub struct ProviderClient {
@@ -39,6 +44,8 @@ pub struct ProviderClient {
     clock: Arc<dyn Clock>,
     token_url: String,
     userinfo_url: String,
+    /// The secrets that the last exchange found, and since when they are known here.
+    known: Mutex<(Weak<SecretPair>, UnixTime)>,
 }
 
 impl ProviderClient {
@@ -71,11 +78,23 @@ impl ProviderClient {
         Ok(Self {
             http,
             redirect_uri,
-            clock,
             token_url: format!("{}/v2/token", provider.auth),
             userinfo_url: format!("{}/v2/userinfo", provider.auth),
+            known: Mutex::new((secrets(&provider), clock.now())),
             provider,
+            clock,
         })
+    }
+
+    /// Whether package or secret may have been changed so lately that not all of the provider's servers
+    /// know: after a start and after a change of the secrets.
+    fn is_new(&self) -> bool {
+        let (now, current) = (self.clock.now(), secrets(&self.provider));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Weak::ptr_eq(&known.0, &current) {
+            *known = (current, now);
+        }
+        now.since(known.1) < PROPAGATION
     }
 
     /// Asks with the secret that worked last and, where the provider does not know it, once with
@@ -161,6 +180,22 @@ impl TokenEndpoint for ProviderClient {
                 code_verifier: verifier.as_ref().map(CodeVerifier::expose),
                 scope: self.provider.scope.as_ref().map(Scope::as_str),
             };
+            let outcome = self.token(grant, None).await;
+            // Refused for the client's sake, the code was not looked at (RFC 6749 §3.2.1).
+            let refused = matches!(
+                outcome,
+                Err(TokenError::Refused(
+                    TokenErrorCode::InvalidClient | TokenErrorCode::UnauthorizedClient
+                ))
+            );
+            if !refused || !self.is_new() {
+                return outcome;
+            }
+            tracing::info!(
+                event = "sign_in.again",
+                "The provider does not know this client; it may not know it yet."
+            );
+            tokio::time::sleep(PAUSE).await;
             self.token(grant, None).await
         }))
     }
@@ -200,6 +235,19 @@ pub enum ClientError {
     #[error("the HTTP client cannot be built")]
     Http(#[from] reqwest::Error),
 }
+
+fn secrets(provider: &Provider) -> Weak<SecretPair> {
+    match &provider.client {
+        Client::Web(secrets) => Arc::downgrade(&secrets.pair()),
+        Client::Public => Weak::new(),
+    }
+}
+
+/// How long a change in Setup takes to be known everywhere.
+const PROPAGATION: Duration = Duration::from_mins(5);
+
+/// Until the one further try.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
