@@ -121,5 +121,14 @@ def test_a_callback_that_fails_is_shown_in_the_frame(world, browser):
     assert found.group() == "SG-2005", found
 
 
+def test_the_demonstration_runs_inside_the_cloud(world, browser):
+    port = harness.free_port()
+    world.start("demo", [harness.SIDEGATE, "demo", "--port", str(port)], port)
+    told = lambda: re.search(r"Inside Marketing Cloud: (\S+)", (world.directory / "demo.log").read_text())
+    shell = harness.until(told, "the address").group(1)
+    sign_in_to_cloud(browser, shell)
+    browser.in_frame("#app", lambda: "Campaign Desk" in browser.script("return document.title"), "the desk")
+
+
 if __name__ == "__main__":
     harness.main(globals())
