@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
+use http::header;
 use http::request::Parts;
 
 use super::Gateway;
@@ -36,7 +37,7 @@ impl Worker {
         let site = &self.gateway.site;
         let reply = match name {
             // Before OAuth, Marketing Cloud posted a signed token to an app's login address.
-            "start" | "callback" | "" if method == Method::POST => {
+            "start" | "callback" | "" if method == Method::POST && is_form(parts) => {
                 return Err(Refusal {
                     allow: Some(READ),
                     ..Fault::LegacySignIn.into()
@@ -253,6 +254,13 @@ fn authenticated(current: &Current) -> Reply {
         reply.headers_mut().insert(name, value.clone());
     }
     reply
+}
+
+fn is_form(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.to_ascii_lowercase()
+        .starts_with(b"application/x-www-form-urlencoded")
 }
 
 fn allow(method: &Method, allowed: &'static str) -> Result<(), Refusal> {
