@@ -9,7 +9,9 @@ use crate::support::Answer;
 use crate::support::Browser;
 use crate::support::Gate;
 use crate::support::Plan;
+use crate::support::Redis;
 use crate::support::browser::SCRIPT;
+use crate::support::redis::store_is;
 
 async fn embedded() -> Gate {
     Gate::with(Plan {
@@ -250,6 +252,29 @@ async fn a_window_hands_its_session_to_the_frame_that_waits_for_it() {
         (replayed.status, replayed.code().as_str()),
         (400, "SG-2052")
     );
+}
+
+/// What is handed over then is the way to the session in the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_hands_over_a_session_that_lives_in_a_store() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let store = format!("  store: {{ redis: {{ url: {} }} }}", redis.url());
+    let gate = Gate::with(Plan {
+        session: format!("  embedded: true\n{store}\n"),
+        ..Plan::default()
+    })
+    .await;
+    store_is(gate.app(), true).await;
+    let mut frame = gate.browser();
+    let (_, sealed) = window(&gate, &mut frame).await;
+    let taken = frame.post("/oauth2/handover", sealed).await;
+    assert_eq!(taken.status, 204, "{taken:?}");
+    assert_eq!(frame.fetch("/oauth2/userinfo").await.status, 200);
+    let hook = framed(&mut frame, "/oauth2/sign_out").await;
+    assert_eq!(hook.status, 200);
+    assert_eq!(frame.fetch("/oauth2/userinfo").await.status, 401);
 }
 
 #[tokio::test]
