@@ -41,6 +41,7 @@ use crate::gateway::CrossSite;
 use crate::gateway::Rates;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
+use crate::http::Framing;
 use crate::net::settings::Clocks;
 use crate::net::settings::Drain;
 use crate::net::settings::Limits;
@@ -95,6 +96,8 @@ pub struct Config {
     pub session: Policy,
     /// The store that replicas share, and what for.
     pub shared: Option<(RedisSettings, Keeping)>,
+    /// Who may frame this site, where it is shown inside another.
+    pub framing: Option<Framing>,
     /// The sessions that are refused, and the file that lists them.
     pub not_before: Option<(NotBeforeFile, NotBefore)>,
     /// How many connections upstreams get.

@@ -3,6 +3,11 @@
 
 mod access;
 mod envelope;
+mod frames;
+mod provider;
+mod setup;
+mod sign_in;
+mod upstream;
 
 use http::StatusCode;
 
@@ -113,11 +118,29 @@ pub enum Fault {
     OtherEmailDomain,
     /// The route wants a permission that the person lacks.
     PermissionMissing,
+    /// The package's app posts a signed token, as before OAuth.
+    LegacySignIn,
+    /// A frame's cookies do not come back.
+    FrameCookies,
+    /// What a window gave a frame is not what the frame waits for.
+    HandoverRefused,
+    /// A callback of Journey Builder without a signature of the package's.
+    JourneyUnsigned,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
     /// The store that keeps the sessions does not answer.
     StoreUnavailable,
+    /// The provider wants fewer token requests and says until when.
+    ProviderThrottled,
+    /// The provider wants fewer token requests and does not say until when.
+    ProviderBlocked,
+    /// The provider says 596: there is no such service.
+    ProviderGone,
+    /// The redirect URI is none of the package's.
+    RedirectMismatch,
+    /// The endpoint is not for packages of the present kind.
+    LegacyEndpoint,
     // 4: behind the gateway
     /// No connection to the destination.
     UpstreamUnreachable,
@@ -146,6 +169,9 @@ pub enum Fault {
     TooManyFromAddress,
 }
 
+/// Code, status, title and advice.
+type Row = (&'static str, StatusCode, &'static str, &'static str);
+
 /// What is said about a fault everywhere it is shown.
 struct Entry {
     code: &'static str,
@@ -156,7 +182,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 79] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -213,8 +239,17 @@ impl Fault {
         Self::OtherEnterprise,
         Self::OtherEmailDomain,
         Self::PermissionMissing,
+        Self::LegacySignIn,
+        Self::FrameCookies,
+        Self::HandoverRefused,
+        Self::JourneyUnsigned,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
+        Self::ProviderThrottled,
+        Self::ProviderBlocked,
+        Self::ProviderGone,
+        Self::RedirectMismatch,
+        Self::LegacyEndpoint,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::UpstreamBroken,
@@ -357,162 +392,32 @@ impl Fault {
                 "Too many sign-ins from your address",
                 "Wait a moment and try again. Whoever runs this tool: if many people share one address, raise `rate_limits`, or name the proxy in front in `trusted_proxies`.",
             ),
-            Self::SignInRequired => (
-                "SG-2001",
-                StatusCode::UNAUTHORIZED,
-                "Please sign in",
-                "Open `login_url` in the browser's window, then try again.",
-            ),
-            Self::ForeignCallback => (
-                "SG-2002",
-                StatusCode::BAD_REQUEST,
-                "This sign-in was not started here, or took too long",
-                "Start again from the tool's address, in the same browser and within ten minutes; cookies must be allowed.",
-            ),
-            Self::MalformedCallback => (
-                "SG-2003",
-                StatusCode::BAD_REQUEST,
-                "The answer of the sign-in page is incomplete",
-                "Start again from the tool's address.",
-            ),
-            Self::AccessDenied => (
-                "SG-2004",
-                StatusCode::FORBIDDEN,
-                "Access was denied",
-                "Sign in with another user, or ask your Marketing Cloud administrator for access.",
-            ),
-            Self::UserNotLicensed => (
-                "SG-2005",
-                StatusCode::FORBIDDEN,
-                "Your user is not licensed for this tool",
-                "Ask your Marketing Cloud administrator to license your user on the package's Access tab; a change takes up to five minutes.",
-            ),
-            Self::UnauthorizedClient => (
-                "SG-2006",
-                StatusCode::FORBIDDEN,
-                "The package may not sign people in",
-                "Whoever runs this tool: the installed package needs a Web App or Public App integration, not Server-to-Server.",
-            ),
-            Self::InvalidScope => (
-                "SG-2007",
-                StatusCode::FORBIDDEN,
-                "A permission that was asked for is not part of the package",
-                "Whoever runs this tool: make `marketing_cloud.scope` a subset of the package's scopes, or leave it out.",
-            ),
-            Self::AuthorizeRefused => (
-                "SG-2008",
-                StatusCode::FORBIDDEN,
-                "Marketing Cloud finds the sign-in request wrong",
-                "Whoever runs this tool: compare client id and redirect URI with the installed package, character by character.",
-            ),
-            Self::ProviderError => (
-                "SG-2009",
-                StatusCode::BAD_GATEWAY,
-                "Marketing Cloud reported an error",
-                "Try again in a few minutes; if it stays, quote the code and the request id to whoever runs this tool.",
-            ),
-            Self::CodeRefused => (
-                "SG-2010",
-                StatusCode::BAD_REQUEST,
-                "The sign-in was used already or took too long",
-                "Start again from the tool's address.",
-            ),
-            Self::ClientRefused => (
-                "SG-2011",
-                StatusCode::BAD_GATEWAY,
-                "Marketing Cloud does not accept this tool's credentials",
-                "Whoever runs this tool: check client id, client type and secret; a secret expires 180 days after it was made.",
-            ),
-            Self::BadProviderReply => (
-                "SG-2012",
-                StatusCode::BAD_GATEWAY,
-                "Marketing Cloud's answer could not be used",
-                "Try again; if it stays, quote the code and the request id to whoever runs this tool.",
-            ),
-            Self::OutsideFence => (
-                "SG-2013",
-                StatusCode::BAD_GATEWAY,
-                "The tenant's address is not one that tokens may go to",
-                "Whoever runs this tool: if the host named in the log is right, add it to `marketing_cloud.instance_hosts`.",
-            ),
-            Self::ProviderUnavailable => (
-                "SG-2014",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Marketing Cloud cannot be reached at the moment",
-                "Try again in a few seconds.",
-            ),
-            Self::ForeignTenant => (
-                "SG-2015",
-                StatusCode::FORBIDDEN,
-                "The sign-in came back from another tenant",
-                "Sign in with a user of this tool's Marketing Cloud account.",
-            ),
-            Self::SessionTooLarge => (
-                "SG-2016",
-                StatusCode::BAD_GATEWAY,
-                "The session does not fit the browser's cookies",
-                "Whoever runs this tool: ask for fewer scopes, so that the tokens become shorter; the log says what filled it.",
-            ),
-            Self::SessionLost => (
-                "SG-2017",
-                StatusCode::BAD_REQUEST,
-                "Your browser does not keep the session",
-                "Allow cookies for this site. Whoever runs this tool: a proxy in front must pass Set-Cookie on, and header lines of 8 KB.",
-            ),
-            Self::SessionRefused => (
-                "SG-2018",
-                StatusCode::BAD_REQUEST,
-                "Your session comes back but is not accepted",
-                "Whoever runs this tool: all gateways behind this address need the same `session.keys` and clocks that agree.",
-            ),
-            Self::SessionCut => (
-                "SG-2019",
-                StatusCode::BAD_REQUEST,
-                "Only a part of your session comes back",
-                "Delete this site's cookies and try again. Whoever runs this tool: the session may be too large for a proxy in front.",
-            ),
-            Self::SessionEnded => (
-                "SG-2020",
-                StatusCode::BAD_GATEWAY,
-                "Marketing Cloud ends your session at once",
-                "Whoever runs this tool: look at the log for the provider's answer to the token refresh.",
-            ),
-            Self::InsecureFront => (
-                "SG-2021",
-                StatusCode::BAD_REQUEST,
-                "This address must be opened by https",
-                "Open it with https://. Whoever runs this tool: the proxy in front says `X-Forwarded-Proto: http`, but `public_url` is https.",
-            ),
-            Self::FormNotSent => (
-                "SG-2022",
-                StatusCode::UNAUTHORIZED,
-                "The form was not sent",
-                "Your session is over. Sign in, then send the form again; the page before this one may still hold what you wrote.",
-            ),
-            Self::ClocksDiffer => (
-                "SG-2023",
-                StatusCode::BAD_GATEWAY,
-                "The clocks of this tool's gateways differ",
-                "Whoever runs this tool: set the clocks of all gateways behind this address by NTP; a session that one makes is over for another.",
-            ),
-            Self::SessionDoubled => (
-                "SG-2024",
-                StatusCode::BAD_REQUEST,
-                "Your browser sends two sessions at once",
-                "Delete the cookies of this site and of its parent domain, then sign in again.",
-            ),
-            Self::TenantNotAdmitted => (
-                "SG-2040",
-                StatusCode::FORBIDDEN,
-                "Your Marketing Cloud account may not use this tool",
-                "Ask whoever runs this tool to list your account's subdomain in `marketing_cloud.partner.tenants`.",
-            ),
-            Self::TenantsMixed => (
-                "SG-2041",
-                StatusCode::BAD_GATEWAY,
-                "Marketing Cloud answered with another account's address",
-                "Try again; if it stays, quote the code and the request id to whoever runs this tool: the host is in the log.",
-            ),
+            Self::SignInRequired => sign_in::SIGN_IN_REQUIRED,
+            Self::ForeignCallback => sign_in::FOREIGN_CALLBACK,
+            Self::MalformedCallback => sign_in::MALFORMED_CALLBACK,
+            Self::AccessDenied => sign_in::ACCESS_DENIED,
+            Self::UserNotLicensed => sign_in::USER_NOT_LICENSED,
+            Self::UnauthorizedClient => sign_in::UNAUTHORIZED_CLIENT,
+            Self::InvalidScope => sign_in::INVALID_SCOPE,
+            Self::AuthorizeRefused => sign_in::AUTHORIZE_REFUSED,
+            Self::ProviderError => sign_in::PROVIDER_ERROR,
+            Self::CodeRefused => sign_in::CODE_REFUSED,
+            Self::ClientRefused => sign_in::CLIENT_REFUSED,
+            Self::BadProviderReply => sign_in::BAD_PROVIDER_REPLY,
+            Self::OutsideFence => sign_in::OUTSIDE_FENCE,
+            Self::ProviderUnavailable => sign_in::PROVIDER_UNAVAILABLE,
+            Self::ForeignTenant => sign_in::FOREIGN_TENANT,
+            Self::SessionTooLarge => sign_in::SESSION_TOO_LARGE,
+            Self::SessionLost => sign_in::SESSION_LOST,
+            Self::SessionRefused => sign_in::SESSION_REFUSED,
+            Self::SessionCut => sign_in::SESSION_CUT,
+            Self::SessionEnded => sign_in::SESSION_ENDED,
+            Self::InsecureFront => sign_in::INSECURE_FRONT,
+            Self::FormNotSent => sign_in::FORM_NOT_SENT,
+            Self::ClocksDiffer => sign_in::CLOCKS_DIFFER,
+            Self::SessionDoubled => sign_in::SESSION_DOUBLED,
+            Self::TenantNotAdmitted => sign_in::TENANT_NOT_ADMITTED,
+            Self::TenantsMixed => sign_in::TENANTS_MIXED,
             Self::UnitDenied
             | Self::OtherUnit
             | Self::UnitOvertaken
@@ -526,6 +431,10 @@ impl Fault {
                 "Something went wrong in the gateway",
                 "Quote the code and the request id to whoever runs this tool.",
             ),
+            Self::LegacySignIn => frames::LEGACY_SIGN_IN,
+            Self::FrameCookies => frames::FRAME_COOKIES,
+            Self::HandoverRefused => frames::HANDOVER_REFUSED,
+            Self::JourneyUnsigned => frames::JOURNEY_UNSIGNED,
             Self::RefreshUnavailable => (
                 "SG-3001",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -538,54 +447,19 @@ impl Fault {
                 "Sessions cannot be looked up at the moment",
                 "Try again in a few seconds; nobody is signed out. Whoever runs this tool: the session store does not answer, see the log.",
             ),
-            Self::UpstreamUnreachable => (
-                "SG-4001",
-                StatusCode::BAD_GATEWAY,
-                "The service behind the gateway cannot be reached",
-                "Whoever runs this tool: check that it runs and listens on the address in the route's `to`.",
-            ),
-            Self::UpstreamTimeout => (
-                "SG-4002",
-                StatusCode::GATEWAY_TIMEOUT,
-                "The service behind the gateway did not answer in time",
-                "Try again; for slow operations raise `timeouts.upstream_response`.",
-            ),
-            Self::UpstreamBroken => (
-                "SG-4003",
-                StatusCode::BAD_GATEWAY,
-                "The service behind the gateway broke off its answer",
-                "Try again; if it stays, look at the service's own log.",
-            ),
-            Self::NoInstanceUrl => (
-                "SG-4004",
-                StatusCode::BAD_GATEWAY,
-                "Your tenant's address for this API is not known",
-                "Sign out and in again; if it stays, Marketing Cloud's token answer lacks the instance URL.",
-            ),
-            Self::UpstreamNotPublic => (
-                "SG-4005",
-                StatusCode::BAD_GATEWAY,
-                "Your tenant's address leads somewhere it must not",
-                "Whoever runs this tool: look at how the host resolves; if a private address is meant, name the host itself in `marketing_cloud.instance_hosts`.",
-            ),
-            Self::UpstreamDown => (
-                "SG-4006",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service behind the gateway does not work at the moment",
-                "Try again in a few seconds. Whoever runs this tool: the log says which address failed and why.",
-            ),
-            Self::UpstreamFull => (
-                "SG-4007",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service behind the gateway has too much to do",
-                "Try again in a few seconds. Whoever runs this tool: the service is slow, or `upstream.max_connections` is too small.",
-            ),
-            Self::ApiThrottled => (
-                "SG-4008",
-                StatusCode::TOO_MANY_REQUESTS,
-                "Marketing Cloud has asked you to wait",
-                "Try again after the seconds in Retry-After; the API answered an earlier request of yours with a limit.",
-            ),
+            Self::ProviderThrottled => provider::PROVIDER_THROTTLED,
+            Self::ProviderBlocked => provider::PROVIDER_BLOCKED,
+            Self::ProviderGone => provider::PROVIDER_GONE,
+            Self::RedirectMismatch => provider::REDIRECT_MISMATCH,
+            Self::LegacyEndpoint => provider::LEGACY_ENDPOINT,
+            Self::UpstreamUnreachable => upstream::UPSTREAM_UNREACHABLE,
+            Self::UpstreamTimeout => upstream::UPSTREAM_TIMEOUT,
+            Self::UpstreamBroken => upstream::UPSTREAM_BROKEN,
+            Self::NoInstanceUrl => upstream::NO_INSTANCE_URL,
+            Self::UpstreamNotPublic => upstream::UPSTREAM_NOT_PUBLIC,
+            Self::UpstreamDown => upstream::UPSTREAM_DOWN,
+            Self::UpstreamFull => upstream::UPSTREAM_FULL,
+            Self::ApiThrottled => upstream::API_THROTTLED,
             Self::Overloaded => (
                 "SG-5002",
                 StatusCode::SERVICE_UNAVAILABLE,

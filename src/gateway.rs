@@ -10,11 +10,13 @@ mod business_unit;
 mod callback;
 mod cors;
 mod cross_site;
+mod embedded;
 mod endpoints;
 mod fairness;
 pub(crate) mod frames;
 mod front;
 mod identify;
+mod journey;
 mod lookup;
 mod loop_breaker;
 mod options;
@@ -64,6 +66,7 @@ use crate::crypto::Entropy;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Directory;
 use crate::oauth::Provider;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::CookieStore;
 use crate::session::Refresher;
 use crate::session::Revocations;
@@ -92,6 +95,8 @@ pub struct Gateway {
     pub keep_fragment: bool,
     /// The package at Marketing Cloud.
     pub provider: Arc<Provider>,
+    /// What signs the calls of Journey Builder's servers.
+    pub signing_secrets: Option<Arc<SigningSecrets>>,
     /// The token endpoints, by tenant.
     pub directory: Arc<Directory>,
     /// Seals and opens sessions.

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod cookies;
+pub mod framing;
 pub mod headers;
 pub mod jar;
 pub mod offer;
@@ -14,6 +15,7 @@ pub mod soap;
 pub mod target;
 
 pub use cookies::CookieNames;
+pub use framing::Framing;
 pub use jar::Jar;
 pub use offer::Offer;
 pub use origin::Origin;

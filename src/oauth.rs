@@ -14,6 +14,7 @@ pub mod permissions;
 pub mod pkce;
 pub mod provider;
 pub mod reply;
+pub mod signed_call;
 pub mod tenant;
 pub mod token;
 pub mod transaction;

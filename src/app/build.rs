@@ -70,6 +70,7 @@ pub(super) fn house(
         common: Common {
             keys: config.keys.into(),
             policy: config.session,
+            framing: config.framing,
             shared: config.shared,
             prefix: config.endpoint_prefix,
             trusted: config.trusted_proxies,

@@ -27,6 +27,7 @@ pub(super) use groups::CertificateFiles;
 pub(super) use groups::ClientSecretFiles;
 pub(super) use groups::KeyFiles;
 pub(super) use groups::RevocationFile;
+pub(super) use groups::SigningSecretFiles;
 pub(super) use upstream_tls::UpstreamTlsFiles;
 
 use crate::session::Revocations;

@@ -53,7 +53,38 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         lifecycle::stop_signal().map_err(internal)?
     };
     let (sandbox, tool) = runtime.block_on(start_neighbours()).map_err(internal)?;
-    let text = configuration(port, &sandbox.origin(), &tool.origin());
+    let framed_port = free_port(None)?;
+    let (tenant, desk) = (sandbox.origin(), tool.origin());
+    // Another name of this machine is another site, so that the frame is a stranger's, as in life.
+    let shell = format!("http://localhost:{}", tenant.port());
+    let alone = settings(&configuration(port, &tenant, &desk, "false"))?;
+    let ancestors = format!("{{ frame_ancestors: [\"{shell}\"] }}");
+    let framed = settings(&configuration(framed_port, &tenant, &desk, &ancestors))?;
+    log::init(alone.log);
+    let url = alone.first.public_url.to_string();
+    let inside = format!("{shell}/cloud/?app={}/", framed.first.public_url);
+    let unavailable = |error| Failure::new(Exit::Unavailable, error);
+    let apps = [
+        App::start(alone, &Ports::default()).map_err(unavailable)?,
+        App::start(framed, &Ports::default()).map_err(unavailable)?,
+    ];
+    terminal.say(&format!("Open {url}/\nInside Marketing Cloud: {inside}\n\nEverything runs on this machine: tenant {tenant}, tool {desk}.\nSign in as anybody. Press Ctrl-C to stop.\n"));
+    if options.open {
+        open(&url);
+    }
+    runtime.block_on(stopped);
+    for app in apps {
+        app.stop(DRAIN);
+    }
+    runtime.block_on(async {
+        tool.shutdown().await;
+        sandbox.shutdown().await;
+    });
+    Ok(())
+}
+
+/// Each gateway has a key of its own.
+fn settings(text: &str) -> Result<Config, Failure> {
     let key = MasterKey::generate(&OsEntropy).to_text();
     let environment: Environment = [
         ("SIDEGATE_DEMO_KEY", key.as_str()),
@@ -61,29 +92,14 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
     ]
     .into_iter()
     .collect();
-    let loaded = Config::from_text("demo", &text, Path::new("."), &environment);
+    let loaded = Config::from_text("demo", text, Path::new("."), &environment);
     // The text is ours, so a problem in it is a defect of ours.
-    let loaded = loaded.map_err(|problems| {
+    loaded.map(|loaded| loaded.config).map_err(|problems| {
         Failure::new(
             Exit::Internal,
             report(&Err(problems), false, false, SystemClock.now()).text,
         )
-    })?;
-    log::init(loaded.config.log);
-    let url = loaded.config.first.public_url.to_string();
-    let app = App::start(loaded.config, &Ports::default())
-        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
-    terminal.say(&format!("Open {url}/\n\nEverything runs on this machine: tenant {}, tool {}.\nSign in as anybody. Press Ctrl-C to stop.\n", sandbox.origin(), tool.origin()));
-    if options.open {
-        open(&url);
-    }
-    runtime.block_on(stopped);
-    app.stop(DRAIN);
-    runtime.block_on(async {
-        tool.shutdown().await;
-        sandbox.shutdown().await;
-    });
-    Ok(())
+    })
 }
 
 async fn start_neighbours() -> std::io::Result<(Sandbox, Tool)> {
@@ -97,7 +113,7 @@ async fn start_neighbours() -> std::io::Result<(Sandbox, Tool)> {
     Ok((sandbox, tool))
 }
 
-fn configuration(port: u16, tenant: &Origin, tool: &Origin) -> String {
+fn configuration(port: u16, tenant: &Origin, tool: &Origin, embedded: &str) -> String {
     format!(
         r#"
 public_url: http://127.0.0.1:{port}
@@ -113,6 +129,7 @@ marketing_cloud:
   instance_hosts: ["{tenant}"]
 session:
   keys: [{{ env: SIDEGATE_DEMO_KEY }}]
+  embedded: {embedded}
 routes:
   - {{ path: /mc/rest/, to: rest }}
   - {{ path: /mc/soap/, to: soap }}

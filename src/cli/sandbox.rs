@@ -35,6 +35,9 @@ pub(super) struct Options {
     /// It is reached as SUBDOMAIN.localhost at the same port; its person comes back with `tssd`.
     #[arg(long, value_name = "SUBDOMAIN=PERSON", value_parser = partner)]
     partner_tenant: Vec<(String, String)>,
+    /// A redirect URI of the web app, in place of all that lead to this machine
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
     /// Refuse sign-ins without PKCE
     #[arg(long)]
     require_pkce: bool,
@@ -51,6 +54,10 @@ fn partner(text: &str) -> Result<(String, String), String> {
 
 /// Runs the tenant until it is told to stop.
 pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> {
+    let mut settings = Settings::default();
+    if let Some(web) = settings.clients.first_mut() {
+        web.redirect_uris.clone_from(&options.redirect_uri);
+    }
     let settings = Settings {
         listen: options.listen,
         access_token_lifetime: options.access_token_lifetime.max(Duration::from_secs(1)),
@@ -62,7 +69,7 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
                 PartnerTenant::with_person(subdomain, person, 9_000_000 + number * 10_000)
             })
             .collect(),
-        ..Settings::default()
+        ..settings
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

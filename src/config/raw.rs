@@ -58,6 +58,8 @@ pub(super) struct RawMarketingCloud {
     pub(super) client_type: Option<String>,
     pub(super) client_secret: Option<RawSecret>,
     pub(super) next_client_secret: Option<RawSecret>,
+    pub(super) jwt_signing_secret: Option<RawSecret>,
+    pub(super) next_jwt_signing_secret: Option<RawSecret>,
     pub(super) scope: Option<RawTexts>,
     pub(super) business_unit: Option<String>,
     pub(super) permissions: Option<RawTexts>,
@@ -98,8 +100,21 @@ pub(super) struct RawSession {
     pub(super) idle_timeout: Option<String>,
     pub(super) store: Option<RawStore>,
     pub(super) refresh_coordination: Option<RawShared>,
-    pub(super) embedded: Option<String>,
+    pub(super) embedded: Option<RawEmbedded>,
     pub(super) not_before: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawEmbedded {
+    Switch(String),
+    Section(RawAncestors),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAncestors {
+    pub(super) frame_ancestors: Option<RawTexts>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +155,7 @@ pub(super) struct RawRoute {
     pub(super) token: Option<String>,
     pub(super) strip_prefix: Option<String>,
     pub(super) isolated: Option<String>,
+    pub(super) journey_body: Option<String>,
     pub(super) body_size: Option<String>,
     pub(super) business_unit: Option<String>,
     pub(super) require: Option<RawRequire>,

@@ -3,6 +3,8 @@
 
 mod cross_site;
 mod door;
+mod embedded;
+mod journey;
 mod limits;
 mod listener;
 mod marketing_cloud;
@@ -100,6 +102,7 @@ impl Resolver<'_> {
             key_sources,
             session: session.policy,
             shared: session.shared,
+            framing: session.framing,
             not_before: session.not_before,
             pool,
             shares,

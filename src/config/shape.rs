@@ -79,6 +79,8 @@ const MARKETING_CLOUD: &[Key] = &[
     text("client_type"),
     key("client_secret", Shape::Secret),
     key("next_client_secret", Shape::Secret),
+    key("jwt_signing_secret", Shape::Secret),
+    key("next_jwt_signing_secret", Shape::Secret),
     key("scope", Shape::Texts),
     text("business_unit"),
     key("permissions", Shape::Texts),
@@ -96,9 +98,11 @@ const SESSION: &[Key] = &[
     text("idle_timeout"),
     key("store", Shape::TextOrSection(SHARED)),
     key("refresh_coordination", Shape::Section(SHARED)),
-    text("embedded"),
+    key("embedded", Shape::TextOrSection(EMBEDDED)),
     text("not_before"),
 ];
+
+const EMBEDDED: &[Key] = &[key("frame_ancestors", Shape::Texts)];
 
 const SHARED: &[Key] = &[key("redis", Shape::Section(REDIS))];
 
@@ -123,6 +127,7 @@ const ROUTE: &[Key] = &[
     key("health", Shape::Section(HEALTH)),
     key("upstream_tls", Shape::Section(UPSTREAM_TLS)),
     text("isolated"),
+    text("journey_body"),
     text("body_size"),
     text("business_unit"),
     key("require", Shape::Section(REQUIRE)),

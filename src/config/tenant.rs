@@ -8,6 +8,7 @@ use super::secret_source::SecretSource;
 use crate::gateway::Route;
 use crate::http::Origin;
 use crate::oauth::Provider;
+use crate::oauth::signed_call::SigningSecrets;
 
 /// A package at Marketing Cloud, the hosts at which its tool is found, and what stands behind them.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Tenant {
     pub provider: Provider,
     /// Where the client's secrets came from: `client_secret`, then `next_client_secret`.
     pub client_secret_sources: Vec<SecretSource>,
+    /// What signs the calls of Journey Builder's servers, and where it came from.
+    pub signing_secrets: Option<(SigningSecrets, Vec<SecretSource>)>,
     /// Which path goes where.
     pub routes: Vec<Route>,
     /// Where it stands in the configuration.

@@ -42,6 +42,8 @@ pub enum Purpose {
     Record,
     /// What replicas tell each other about sessions that ended.
     Ending,
+    /// A session on its way from a window to a frame.
+    Handover,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Ticket => "sidegate envelope 1 ticket",
             Self::Record => "sidegate envelope 1 record",
             Self::Ending => "sidegate envelope 1 ending",
+            Self::Handover => "sidegate envelope 1 handover",
         }
     }
 }

@@ -15,3 +15,47 @@ fn codes_are_unique_and_statuses_are_errors() {
         assert!(fault.advice().ends_with('.'), "{fault:?}");
     }
 }
+
+/// The page on every code, which is made from here. With `BLESS=1` the test writes it anew.
+#[test]
+fn the_documentation_is_this_table() {
+    let mut page = HEAD.to_owned();
+    let mut faults = Fault::ALL;
+    faults.sort_by_key(|fault| fault.code());
+    for fault in faults {
+        let (code, title) = (fault.code(), fault.title());
+        let (status, advice) = (fault.status().as_u16(), fault.advice());
+        let entry = format!("\n## {code}: {title}\n\nStatus {status}. {advice}\n");
+        page.push_str(&entry);
+        if let Some(setup) = fault.in_setup() {
+            page.extend(["\nIn Setup: ", setup, "\n"]);
+        }
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/docs/errors.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, &page).expect("written");
+    }
+    let known = std::fs::read_to_string(file).expect("the page");
+    assert!(
+        known == page,
+        "run this test with BLESS=1 and look at the difference"
+    );
+}
+
+#[test]
+fn setup_is_told_in_sentences() {
+    let told = Fault::ALL.iter().filter_map(|fault| fault.in_setup());
+    for text in told {
+        assert!(text.ends_with('.'), "{text}");
+    }
+}
+
+const HEAD: &str = "# Failure codes
+
+Every failure has a code that never changes its meaning. It stands on the page, in the JSON document (`code`), in the log and in the
+metrics. This page is made from `src/fault.rs` and held equal to it by a test.
+
+After a change of the package in Setup, Marketing Cloud takes up to five minutes until all of its servers know: a sign-in may fail
+and the next one work. For five minutes after a start or a change of the client's secrets, a code that is refused for the client's sake is
+therefore exchanged once more after a second.
+";

@@ -20,7 +20,6 @@ use crate::crypto::secret::CodeVerifier;
 use crate::fault::Fault;
 use crate::http::Jar;
 use crate::http::ReturnPath;
-use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
 use crate::http::reply::Reply;
@@ -55,6 +54,7 @@ impl Worker {
                 Err(error) => Err(Failed {
                     fault: error.fault(),
                     state: Some(state),
+                    wait: None,
                 }),
             },
             Ok(Callback::Refused {
@@ -80,11 +80,13 @@ impl Worker {
                         Fault::ForeignCallback
                     },
                     state,
+                    wait: None,
                 })
             }
             Err(error) => Err(Failed {
                 fault: error.fault(),
                 state: None,
+                wait: None,
             }),
         };
         match outcome {
@@ -104,6 +106,7 @@ impl Worker {
         let failed = |fault| Failed {
             fault,
             state: State::parse(&state.to_text()).ok(),
+            wait: None,
         };
         let transaction = self
             .transaction(state, &parts.into())
@@ -117,6 +120,7 @@ impl Worker {
             return Err(Failed {
                 fault: Fault::StoreUnavailable,
                 state: None,
+                wait: None,
             });
         }
         let claim = state.cookie_suffix();
@@ -128,7 +132,8 @@ impl Worker {
             if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
                 // The code may still be good: loading the callback again is another try.
                 gateway.used_states.release(&claim);
-                return Failed { fault: error.fault(), state: None };
+                let wait = error.retry_after();
+                return Failed { fault: error.fault(), state: None, wait };
             }
             failed(error.fault())
         })?;
@@ -157,6 +162,13 @@ impl Worker {
         gateway.events.sign_in_finished();
         tracing::info!(event = "sign_in.finished", session = %session.id, user = session.person.sub, "Signed in.");
         let spent = self.login_cookie(state);
+        if let Some(challenge) = self.handover_challenge(&transaction.return_path) {
+            let mut reply = self
+                .hand_over(&session, challenge, now)
+                .ok_or_else(|| failed(Fault::Internal))?;
+            set_cookies(&mut reply, self.sweep(&parts.into(), Some(&spent)));
+            return Ok(reply);
+        }
         let mut lines = self.keep_session(&sealed, &parts.into(), Some(&spent));
         let mut fruitless = transaction.attempts;
         if loop_breaker::is_early(transaction.started, now) {
@@ -186,7 +198,7 @@ impl Worker {
     }
 
     async fn failed(&self, failed: Failed, parts: &Parts, record: &mut Record) -> Reply {
-        let Failed { fault, state } = failed;
+        let Failed { fault, state, wait } = failed;
         let stale = matches!(fault, Fault::ForeignCallback | Fault::CodeRefused);
         // The back button over a finished sign-in: whoever is signed in just goes on.
         if stale
@@ -215,13 +227,12 @@ impl Worker {
         let login_url = Some(self.gateway.site.login_url("/"));
         let refusal = Refusal {
             login_url,
-            retry_after: retry_after(fault),
+            retry_after: wait
+                .map(|wait| wait.as_secs().max(1))
+                .or_else(|| retry_after(fault)),
             ..fault.into()
         };
-        let mut reply = refusal.reply(
-            Audience::of(&parts.method, &parts.headers),
-            record.id().as_str(),
-        );
+        let mut reply = refusal.reply(self.audience(parts), record.id().as_str());
         let jar = Jar::from(parts);
         if let Some(name) = state.map(|state| self.login_cookie(&state))
             && jar.crumbs().any(|crumb| crumb.name == name.as_bytes())
@@ -300,7 +311,8 @@ async fn sign_in(
 
 fn retry_after(fault: Fault) -> Option<u64> {
     match fault {
-        Fault::ProviderUnavailable => Some(Duration::from_secs(5).as_secs()),
+        Fault::ProviderUnavailable | Fault::ProviderGone => Some(Duration::from_secs(5).as_secs()),
+        Fault::ProviderBlocked | Fault::ProviderThrottled => Some(Duration::from_mins(1).as_secs()),
         Fault::StoreUnavailable => Some(Duration::from_secs(2).as_secs()),
         _ => None,
     }
@@ -316,6 +328,8 @@ struct Redemption {
 struct Failed {
     fault: Fault,
     state: Option<State>,
+    /// What the provider wants to be waited for.
+    wait: Option<Duration>,
 }
 
 /// Why a code did not become a session.
@@ -330,6 +344,13 @@ enum SignInError {
 }
 
 impl SignInError {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Token(error) => error.retry_after(),
+            Self::Defect => None,
+        }
+    }
+
     fn fault(&self) -> Fault {
         match self {
             Self::Token(error) => error.fault(),

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
+use http::header;
 use http::request::Parts;
 
 use super::Gateway;
@@ -34,7 +35,24 @@ impl Worker {
         record: &mut Record,
     ) -> Result<http::Response<http_body_util::Full<bytes::Bytes>>, Stop> {
         let method = &parts.method;
+        let site = &self.gateway.site;
         let reply = match name {
+            // Before OAuth, Marketing Cloud posted a signed token to an app's login address.
+            "start" | "callback" | "" if method == Method::POST && is_form(parts) => {
+                return Err(Refusal {
+                    allow: Some(READ),
+                    ..Fault::LegacySignIn.into()
+                }
+                .into());
+            }
+            "framed" if site.framing().is_some() => {
+                allow(method, READ)?;
+                self.framed_done(parts, record).await
+            }
+            "handover" if site.framing().is_some() => {
+                allow(method, "POST")?;
+                self.take_over(parts, body, record).await?
+            }
             "start" => {
                 allow(method, READ)?;
                 self.start(parts, record).await
@@ -104,8 +122,15 @@ impl Worker {
             ReturnPath::parse
         };
         let return_path = decoded.and_then(|path| read(&path).ok());
-        self.sign_in_again(parts, return_path.unwrap_or_else(ReturnPath::root), record)
-            .await
+        let return_path = return_path.unwrap_or_else(ReturnPath::root);
+        let direct = query.split('&').any(|pair| pair == "direct=1");
+        if self.gateway.site.is_framed(&parts.headers)
+            && !direct
+            && !self.ends_sign_in(&return_path)
+        {
+            return self.framed_sign_in(parts, Some(&return_path));
+        }
+        self.sign_in_again(parts, return_path, record).await
     }
 
     /// The session of a request to an endpoint that needs one. These answer 401 and never redirect.
@@ -169,16 +194,19 @@ impl Worker {
         reply
     }
 
-    /// POST signs out; GET shows a button, so that no image on another site can do it.
+    /// POST signs out; GET shows a button, so that no image on another site can do it. Inside Marketing
+    /// Cloud, GET is how the browser says that its person has signed out there: a site that forges it
+    /// makes somebody sign in again, silently, and no more.
     async fn sign_out(&self, parts: &Parts) -> Result<Reply, Fault> {
         let site = &self.gateway.site;
-        if parts.method != Method::POST {
+        let hook = parts.method == Method::GET && site.framing().is_some();
+        if parts.method != Method::POST && !hook {
             return Ok(crate::http::pages::sign_out(&site.path("sign_out")));
         }
         self.gateway
             .cross_site
             .check(&parts.method, &parts.headers, site)?;
-        let mut reply = match Audience::of(&parts.method, &parts.headers) {
+        let mut reply = match self.audience(parts) {
             Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
             Audience::Program | Audience::Soap(_) => reply::empty(StatusCode::NO_CONTENT),
         };
@@ -237,6 +265,13 @@ fn authenticated(current: &Current, permissions: bool) -> Reply {
             .insert(X_MARKETING_CLOUD_PERMISSIONS, value.clone());
     }
     reply
+}
+
+fn is_form(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.to_ascii_lowercase()
+        .starts_with(b"application/x-www-form-urlencoded")
 }
 
 fn allow(method: &Method, allowed: &'static str) -> Result<(), Refusal> {

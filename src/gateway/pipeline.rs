@@ -158,7 +158,7 @@ impl Worker {
         parts: &Parts,
         websocket: bool,
     ) -> Result<Option<Current>, Stop> {
-        if route.access == Access::Public {
+        if matches!(route.access, Access::Public | Access::JourneyBuilder(_)) {
             return Ok(None);
         }
         let now = self.gateway.clock.now();
@@ -373,7 +373,11 @@ impl Worker {
 
     /// Turns whatever stopped a request into its answer.
     async fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
-        let audience = record.audience(parts);
+        let audience = if self.gateway.site.is_framed(&parts.headers) {
+            Audience::Person
+        } else {
+            record.audience(parts)
+        };
         let reply = match stop {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
@@ -422,6 +426,9 @@ impl Worker {
     /// A navigation goes to the provider at once, or by way of a page whose script tells the fragment.
     async fn sign_in_from_page(&self, parts: &Parts, record: &mut Record) -> Reply {
         let path = sign_in::requested_path(parts);
+        if self.gateway.site.is_framed(&parts.headers) {
+            return self.framed_sign_in(parts, None);
+        }
         if self.gateway.keep_fragment {
             return pages::keep_fragment(&self.gateway.site.path("start"), path.as_str());
         }
@@ -486,6 +493,9 @@ impl Worker {
             reply
                 .headers_mut()
                 .insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        if let Some(framing) = self.gateway.site.framing() {
+            framing.open(reply.headers_mut());
         }
         reply
     }

@@ -63,6 +63,13 @@ impl Worker {
         if route.isolated {
             self.gateway.cross_site.check_isolation(parts)?;
         }
+        let (body, signed) = match route.access {
+            Access::JourneyBuilder(passes) => {
+                let call = Box::pin(self.signed_call(passes, parts, body, record)).await?;
+                (None, Some(call))
+            }
+            Access::SignedIn | Access::Optional | Access::Public => (Some(body), None),
+        };
         let websocket = tunnel::is_handshake(parts)? && route.takes_websockets();
         let mut current = self.session(route, parts, websocket).await?;
         if let Some(current) = &current {
@@ -93,15 +100,18 @@ impl Worker {
                 return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
             }
         };
-        let (body, replay) = if websocket {
-            (RequestBody::Empty, None)
-        } else {
-            match Replay::prepare(route, parts, body, current.as_ref()).await {
-                Ok(prepared) => prepared,
-                Err(refusal) => {
-                    return Err(self.upstream_failed(refusal, current.as_ref(), parts).await);
+        let (body, replay) = match (body, signed) {
+            (_, Some(signed)) => (RequestBody::Kept([signed].into()), None),
+            (Some(body), None) if !websocket => {
+                match Replay::prepare(route, parts, body, current.as_ref()).await {
+                    Ok(prepared) => prepared,
+                    Err(refusal) => {
+                        let stop = self.upstream_failed(refusal, current.as_ref(), parts);
+                        return Err(stop.await);
+                    }
                 }
             }
+            (_, None) => (RequestBody::Empty, None),
         };
         record.asked();
         let answer = passage.send(current.as_ref(), body).await;
@@ -231,6 +241,9 @@ impl Worker {
                 }
             }
         }
+        if let Some(framing) = self.gateway.site.framing() {
+            framing.guard(&mut head.headers);
+        }
         if route.access == Access::Optional {
             head.headers
                 .append(header::VARY, HeaderValue::from_static("cookie"));
@@ -315,7 +328,9 @@ impl Passage<'_> {
                 sanitized.authorize_tool(live, route.token, &self.provenance)?
             }
         };
-        Ok(if self.websocket {
+        Ok(if let Access::JourneyBuilder(passes) = route.access {
+            authorized.signed_by_package(passes)
+        } else if self.websocket {
             authorized.upgrading()
         } else if route.passes_trailers() && is_grpc(&parts.headers) {
             authorized.taking_trailers()

@@ -69,12 +69,23 @@ impl Destination {
 /// Who may ask for a route, from few to many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// Only servers of Journey Builder, by a body that the package signed; never with a session.
+    JourneyBuilder(JourneyBody),
     /// Only with a session.
     SignedIn,
     /// Anybody; with a session the identity goes along.
     Optional,
     /// Anybody; the session is not even looked at.
     Public,
+}
+
+/// What of a signed call the tool gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JourneyBody {
+    /// The token as it came.
+    Unchanged,
+    /// Its claims, as JSON.
+    Decoded,
 }
 
 /// Whether an upstream may have the access token.

@@ -36,7 +36,8 @@ impl Worker {
             .site
             .prefix()
             .strip(return_path.as_str())
-            .is_some_and(|rest| rest != "/");
+            .is_some_and(|rest| rest != "/")
+            && !self.ends_sign_in(&return_path);
         let return_path = if own { ReturnPath::root() } else { return_path };
         let state = State::generate(entropy);
         let verifier = (gateway.provider.pkce == Pkce::S256).then(|| pkce::verifier(entropy));

@@ -14,6 +14,7 @@ use percent_encoding::utf8_percent_encode;
 use super::route::PathPrefix;
 use crate::fault::Fault;
 use crate::http::CookieNames;
+use crate::http::Framing;
 use crate::http::Origin;
 use crate::http::Scheme;
 
@@ -27,6 +28,7 @@ pub struct Site {
     forwarded: String,
     prefix: PathPrefix,
     names: CookieNames,
+    framing: Option<Framing>,
 }
 
 impl Site {
@@ -48,7 +50,28 @@ impl Site {
             origin,
             prefix,
             names,
+            framing: None,
         }
+    }
+
+    /// The same inside frames of other sites.
+    #[must_use]
+    pub fn framed_by(self, framing: Framing) -> Self {
+        Self {
+            names: self.names.embedded(),
+            framing: Some(framing),
+            ..self
+        }
+    }
+
+    /// Who may frame this site, if anybody may.
+    pub fn framing(&self) -> Option<&Framing> {
+        self.framing.as_ref()
+    }
+
+    /// Whether a request loads a document into a frame, where that may be.
+    pub fn is_framed(&self, headers: &HeaderMap) -> bool {
+        self.framing.is_some() && Framing::is_frame(headers)
     }
 
     /// The public origin.

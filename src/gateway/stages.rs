@@ -15,6 +15,7 @@ use http::uri::PathAndQuery;
 use super::identify::RequestId;
 use super::options;
 use super::route::Destination;
+use super::route::JourneyBody;
 use super::route::Route;
 use super::route::Token;
 use super::site::Site;
@@ -159,6 +160,19 @@ impl Authorized {
         self
     }
 
+    /// Says that the package signed the body.
+    #[must_use]
+    pub(super) fn signed_by_package(mut self, passes: JourneyBody) -> Self {
+        let headers = &mut self.0.headers;
+        headers.insert(JOURNEY, HeaderValue::from_static("verified"));
+        if passes == JourneyBody::Decoded {
+            let json = HeaderValue::from_static("application/json");
+            headers.insert(header::CONTENT_TYPE, json);
+            headers.remove(header::CONTENT_ENCODING);
+        }
+        self
+    }
+
     /// Says that trailers are understood, which gRPC servers insist on.
     #[must_use]
     pub(super) fn taking_trailers(mut self) -> Self {
@@ -215,6 +229,8 @@ fn own(text: String) -> Result<HeaderValue, Fault> {
 /// Names with commas in between.
 pub(super) const X_MARKETING_CLOUD_PERMISSIONS: HeaderName =
     HeaderName::from_static("x-marketing-cloud-permissions");
+/// Says that the package signed a body.
+const JOURNEY: HeaderName = HeaderName::from_static("x-marketing-cloud-journey");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

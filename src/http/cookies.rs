@@ -13,12 +13,27 @@ use memchr::memchr_iter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieNames {
     secure: bool,
+    embedded: bool,
 }
 
 impl CookieNames {
     /// Names for an https site (`__Host-Http-…`, RFC 10017), or for plain http on loopback.
     pub const fn new(secure: bool) -> Self {
-        Self { secure }
+        Self {
+            secure,
+            embedded: false,
+        }
+    }
+
+    /// The same inside another site's frame. The browser sends the cookies there, and keeps them apart
+    /// by the site around the frame (CHIPS). Both need `Secure`, which browsers grant to plain http on
+    /// loopback too.
+    #[must_use]
+    pub const fn embedded(self) -> Self {
+        Self {
+            embedded: true,
+            ..self
+        }
     }
 
     /// The session cookie; its chunks add `.1`, `.2` ….
@@ -36,6 +51,15 @@ impl CookieNames {
             "__Host-Http-sidegate-login-"
         } else {
             "sidegate-login-"
+        }
+    }
+
+    /// The secret of a frame that waits for a session from another window.
+    pub const fn frame(&self) -> &'static str {
+        if self.secure {
+            "__Host-Http-sidegate-frame"
+        } else {
+            "sidegate-frame"
         }
     }
 
@@ -61,8 +85,13 @@ impl CookieNames {
         let built = Cookie::build((name, value))
             .path(path)
             .http_only(true)
-            .secure(self.secure)
-            .same_site(SameSite::Lax)
+            .secure(self.secure || self.embedded)
+            .same_site(if self.embedded {
+                SameSite::None
+            } else {
+                SameSite::Lax
+            })
+            .partitioned(self.embedded)
             .max_age(max_age)
             .build();
         let mut line =
@@ -276,6 +305,21 @@ mod tests {
             plain.clear("sidegate"),
             "sidegate=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
         );
+        // What is removed has to be named with the attributes that it was set with.
+        for (names, line) in [
+            (
+                NAMES.embedded().clear("__Host-Http-sidegate.1"),
+                "__Host-Http-sidegate.1=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=0",
+            ),
+            (
+                plain
+                    .embedded()
+                    .set("sidegate", "v", Duration::from_hours(1)),
+                "sidegate=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=3600",
+            ),
+        ] {
+            assert_eq!(names, line);
+        }
     }
 
     proptest! {

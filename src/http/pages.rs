@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::header;
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -58,6 +60,45 @@ pub fn keep_fragment(start: &str, path: &str) -> Reply {
     reply::html(page.render().unwrap_or_default(), *SCRIPT_POLICY)
 }
 
+/// The page in a frame that signs in silently, or by way of a window.
+pub fn framed(page: &Framed<'_>) -> Reply {
+    // The provider's frame leads through hosts of its own choice; only on loopback without TLS.
+    let more = format!(
+        "script-src '{}'; connect-src 'self'; frame-src 'self' https: {}; ",
+        hash(FRAMED_SCRIPT),
+        page.provider
+    );
+    let template = FramedPage {
+        style: STYLE,
+        script: FRAMED_SCRIPT,
+        page,
+    };
+    let mut reply = respond(&template);
+    if let Ok(policy) = HeaderValue::try_from(policy_text(&more)) {
+        reply
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    reply
+}
+
+/// The page that ends a silent sign-in in a frame.
+pub fn framed_done() -> Reply {
+    respond(&FramedDone { style: STYLE })
+}
+
+/// The page in a window that passes a `sealed` session to the frame which opened it, and takes the
+/// sign-in's answer out of the window's address.
+pub fn handover(sealed: &str, address: &str) -> Reply {
+    let page = Handover {
+        style: STYLE,
+        script: HANDOVER_SCRIPT,
+        sealed,
+        address,
+    };
+    reply::html(page.render().unwrap_or_default(), *HANDOVER_POLICY)
+}
+
 /// The page after a sign-out.
 pub fn signed_out(again: &str) -> Reply {
     respond(&SignedOut {
@@ -103,6 +144,46 @@ impl<'a> Account<'a> {
     }
 }
 
+/// What the page in a frame has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Framed<'a> {
+    /// Where to go once signed in; empty for the page's own address.
+    pub go_on: &'a str,
+    /// Starts a sign-in in a frame within.
+    pub silent: &'a str,
+    /// Starts a sign-in in a window.
+    pub window: &'a str,
+    /// Starts a sign-in in the frame itself.
+    pub direct: &'a str,
+    /// Where what the window gives is exchanged.
+    pub handover: &'a str,
+    /// The provider's origin.
+    pub provider: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "framed.html", config = "src/http/pages/askama.toml")]
+struct FramedPage<'a> {
+    style: &'static str,
+    script: &'static str,
+    page: &'a Framed<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "framed_done.html", config = "src/http/pages/askama.toml")]
+struct FramedDone {
+    style: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "handover.html", config = "src/http/pages/askama.toml")]
+struct Handover<'a> {
+    style: &'static str,
+    script: &'static str,
+    sealed: &'a str,
+    address: &'a str,
+}
+
 #[derive(Template)]
 #[template(path = "failure.html", config = "src/http/pages/askama.toml")]
 struct Failure<'a> {
@@ -141,6 +222,10 @@ struct KeepFragment<'a> {
 
 const SCRIPT: &str = include_str!("pages/keep_fragment.js");
 
+const FRAMED_SCRIPT: &str = include_str!("pages/framed.js");
+
+const HANDOVER_SCRIPT: &str = include_str!("pages/handover.js");
+
 const STYLE: &str = include_str!("pages/style.css");
 
 /// Only our own stylesheet, named by its hash, and forms to ourselves.
@@ -150,12 +235,19 @@ static POLICY: LazyLock<&'static str> = LazyLock::new(|| policy(""));
 static SCRIPT_POLICY: LazyLock<&'static str> =
     LazyLock::new(|| policy(&format!("script-src '{}'; ", hash(SCRIPT))));
 
+/// The same for the page that hands a session over.
+static HANDOVER_POLICY: LazyLock<&'static str> =
+    LazyLock::new(|| policy(&format!("script-src '{}'; ", hash(HANDOVER_SCRIPT))));
+
 /// Made once each; they live as long as the process.
 fn policy(more: &str) -> &'static str {
+    Box::leak(policy_text(more).into_boxed_str())
+}
+
+fn policy_text(more: &str) -> String {
     let style = hash(STYLE);
-    Box::leak(
-        format!("default-src 'none'; {more}style-src '{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-            .into_boxed_str(),
+    format!(
+        "default-src 'none'; {more}style-src '{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 

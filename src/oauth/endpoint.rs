@@ -79,7 +79,12 @@ impl TokenError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Refused(code) => code.fault(),
-            Self::Unavailable { .. } => Fault::ProviderUnavailable,
+            Self::Unavailable { retry_after, why } => match (why, retry_after) {
+                (Outage::RateLimited, Some(_)) => Fault::ProviderThrottled,
+                (Outage::RateLimited, None) => Fault::ProviderBlocked,
+                (Outage::Status(596), _) => Fault::ProviderGone,
+                _ => Fault::ProviderUnavailable,
+            },
             Self::BadReply(error) => error.fault(),
         }
     }

@@ -22,6 +22,10 @@ pub enum AuthorizeError {
     InvalidRequest,
     /// `unsupported_response_type`.
     UnsupportedResponseType,
+    /// `invalid_client`: the client id is unknown, or not yet known everywhere.
+    InvalidClient,
+    /// `redirect_uri_mismatch`: the redirect URI is none of the package's.
+    RedirectUriMismatch,
     /// `server_error`.
     ServerError,
     /// `temporarily_unavailable`.
@@ -40,6 +44,8 @@ impl AuthorizeError {
             "invalid_scope" => Self::InvalidScope,
             "invalid_request" => Self::InvalidRequest,
             "unsupported_response_type" => Self::UnsupportedResponseType,
+            "invalid_client" => Self::InvalidClient,
+            "redirect_uri_mismatch" => Self::RedirectUriMismatch,
             "server_error" => Self::ServerError,
             "temporarily_unavailable" => Self::TemporarilyUnavailable,
             _ => Self::Other,
@@ -54,6 +60,8 @@ impl AuthorizeError {
             Self::UnauthorizedClient => Fault::UnauthorizedClient,
             Self::InvalidScope => Fault::InvalidScope,
             Self::InvalidRequest | Self::UnsupportedResponseType => Fault::AuthorizeRefused,
+            Self::InvalidClient => Fault::ClientRefused,
+            Self::RedirectUriMismatch => Fault::RedirectMismatch,
             Self::ServerError | Self::Other => Fault::ProviderError,
             Self::TemporarilyUnavailable => Fault::ProviderUnavailable,
         }
@@ -79,6 +87,12 @@ pub enum TokenErrorCode {
     InvalidScope,
     /// `unsupported_grant_type`.
     UnsupportedGrantType,
+    /// `user_not_licensed`: the person is missing on the package's Access tab.
+    UserNotLicensed,
+    /// `redirect_uri_mismatch`: the redirect URI is none of the package's.
+    RedirectUriMismatch,
+    /// Error code 10007: an endpoint of legacy packages.
+    LegacyEndpoint,
     /// Any other code.
     Other,
 }
@@ -110,6 +124,9 @@ impl TokenErrorCode {
             Self::AccessDenied => "access_denied",
             Self::InvalidScope => "invalid_scope",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UserNotLicensed => "user_not_licensed",
+            Self::RedirectUriMismatch => "redirect_uri_mismatch",
+            Self::LegacyEndpoint => "legacy_endpoint",
             Self::Other => "other",
         }
     }
@@ -120,13 +137,17 @@ impl TokenErrorCode {
     /// the client are the operator's to mend, and nobody is signed out for them.
     pub const fn consequence(self) -> Consequence {
         match self {
-            Self::InvalidGrant | Self::InvalidToken | Self::AccessDenied | Self::InvalidRequest => {
-                Consequence::EndSession
-            }
+            Self::InvalidGrant
+            | Self::InvalidToken
+            | Self::AccessDenied
+            | Self::InvalidRequest
+            | Self::UserNotLicensed => Consequence::EndSession,
             Self::InvalidClient
             | Self::UnauthorizedClient
             | Self::InvalidScope
-            | Self::UnsupportedGrantType => Consequence::Misconfigured,
+            | Self::UnsupportedGrantType
+            | Self::RedirectUriMismatch
+            | Self::LegacyEndpoint => Consequence::Misconfigured,
             Self::Other => Consequence::KeepAndRetry,
         }
     }
@@ -140,9 +161,13 @@ impl TokenErrorCode {
             | Self::InvalidRequest
             | Self::UnauthorizedClient
             | Self::InvalidScope
+            | Self::UserNotLicensed
             | Self::Other => AboutUnit::Refused,
             Self::InvalidGrant | Self::InvalidToken => AboutUnit::Unclear,
-            Self::InvalidClient | Self::UnsupportedGrantType => AboutUnit::Nothing,
+            Self::InvalidClient
+            | Self::UnsupportedGrantType
+            | Self::RedirectUriMismatch
+            | Self::LegacyEndpoint => AboutUnit::Nothing,
         }
     }
 
@@ -155,6 +180,9 @@ impl TokenErrorCode {
             Self::InvalidRequest => Fault::AuthorizeRefused,
             Self::AccessDenied => Fault::AccessDenied,
             Self::InvalidScope => Fault::InvalidScope,
+            Self::UserNotLicensed => Fault::UserNotLicensed,
+            Self::RedirectUriMismatch => Fault::RedirectMismatch,
+            Self::LegacyEndpoint => Fault::LegacyEndpoint,
             Self::Other => Fault::ProviderError,
         }
     }
@@ -169,6 +197,8 @@ impl TokenErrorCode {
             "access_denied" => Self::AccessDenied,
             "invalid_scope" => Self::InvalidScope,
             "unsupported_grant_type" => Self::UnsupportedGrantType,
+            "user_not_licensed" => Self::UserNotLicensed,
+            "redirect_uri_mismatch" => Self::RedirectUriMismatch,
             _ => Self::Other,
         }
     }
@@ -178,6 +208,7 @@ impl TokenErrorCode {
         match code {
             0 | 40_004 => Self::InvalidToken,
             10_000..=10_006 | 30_000 | 30_001 => Self::InvalidRequest,
+            10_007 => Self::LegacyEndpoint,
             20_000..=20_002 | 40_000..=40_003 => Self::AccessDenied,
             _ => Self::Other,
         }
@@ -235,6 +266,8 @@ mod tests {
             ("unsupported_response_type", Fault::AuthorizeRefused),
             ("server_error", Fault::ProviderError),
             ("temporarily_unavailable", Fault::ProviderUnavailable),
+            ("invalid_client", Fault::ClientRefused),
+            ("redirect_uri_mismatch", Fault::RedirectMismatch),
             ("Access_Denied", Fault::ProviderError),
             ("", Fault::ProviderError),
         ] {
@@ -266,6 +299,10 @@ mod tests {
                 r#"{"message":"x","errorcode":50200}"#,
                 Some(TokenErrorCode::Other),
             ),
+            (
+                r#"{"message":"This client is not eligible to use the legacy endpoint.","errorcode":10007,"documentation":""}"#,
+                Some(TokenErrorCode::LegacyEndpoint),
+            ),
             (r#"{"error":"new_code"}"#, Some(TokenErrorCode::Other)),
             (
                 r#"{"error":"invalid\u005fgrant"}"#,
@@ -284,6 +321,121 @@ mod tests {
         }
     }
 
+    /// Every error in the provider's terms, with the code and the words that people get to see.
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn every_error_has_its_code_and_its_words() {
+        for (body, code, words) in [
+            (r#"{"error":"invalid_grant"}"#, "SG-2010", "used already"),
+            (r#"{"error":"invalid_token"}"#, "SG-2010", "used already"),
+            (r#"{"error":"invalid_client"}"#, "SG-2011", "180 days"),
+            (r#"{"error":"invalid_client"}"#, "SG-2011", "five minutes"),
+            (
+                r#"{"error":"unauthorized_client"}"#,
+                "SG-2006",
+                "five minutes",
+            ),
+            (
+                r#"{"error":"unsupported_grant_type"}"#,
+                "SG-2006",
+                "Web App",
+            ),
+            (
+                r#"{"error":"invalid_request"}"#,
+                "SG-2008",
+                "character by character",
+            ),
+            (r#"{"error":"access_denied"}"#, "SG-2004", "denied"),
+            (r#"{"error":"invalid_scope"}"#, "SG-2007", "subset"),
+            (r#"{"error":"user_not_licensed"}"#, "SG-2005", "Access tab"),
+            (
+                r#"{"error":"redirect_uri_mismatch"}"#,
+                "SG-3013",
+                "`public_url`",
+            ),
+            (
+                r#"{"error":"anything_else"}"#,
+                "SG-2009",
+                "reported an error",
+            ),
+            (
+                r#"{"message":"m","errorcode":0}"#,
+                "SG-2010",
+                "used already",
+            ),
+            (
+                r#"{"message":"m","errorcode":40004}"#,
+                "SG-2010",
+                "used already",
+            ),
+            (
+                r#"{"message":"m","errorcode":10000}"#,
+                "SG-2008",
+                "redirect URI",
+            ),
+            (
+                r#"{"message":"m","errorcode":10006}"#,
+                "SG-2008",
+                "redirect URI",
+            ),
+            (
+                r#"{"message":"m","errorcode":30000}"#,
+                "SG-2008",
+                "redirect URI",
+            ),
+            (
+                r#"{"message":"m","errorcode":30001}"#,
+                "SG-2008",
+                "redirect URI",
+            ),
+            (
+                r#"{"message":"m","errorcode":10007}"#,
+                "SG-3014",
+                "enhanced package",
+            ),
+            (
+                r#"{"message":"m","errorcode":20000}"#,
+                "SG-2004",
+                "administrator",
+            ),
+            (
+                r#"{"message":"m","errorcode":20001}"#,
+                "SG-2004",
+                "administrator",
+            ),
+            (
+                r#"{"message":"m","errorcode":20002}"#,
+                "SG-2004",
+                "administrator",
+            ),
+            (
+                r#"{"message":"m","errorcode":40000}"#,
+                "SG-2004",
+                "administrator",
+            ),
+            (
+                r#"{"message":"m","errorcode":40003}"#,
+                "SG-2004",
+                "administrator",
+            ),
+            (
+                r#"{"message":"m","errorcode":30003}"#,
+                "SG-2009",
+                "reported an error",
+            ),
+            (
+                r#"{"message":"m","errorcode":-7}"#,
+                "SG-2009",
+                "reported an error",
+            ),
+        ] {
+            let fault = TokenErrorCode::parse(body.as_bytes()).expect(body).fault();
+            let told = format!("{} {}", fault.title(), fault.advice());
+            assert_eq!(fault.code(), code, "{body}");
+            assert!(told.contains(words), "{body}: {told}");
+        }
+    }
+
     #[test]
     fn only_codes_about_the_grant_end_a_session() {
         use Consequence::EndSession;
@@ -298,6 +450,8 @@ mod tests {
             ("unauthorized_client", Misconfigured),
             ("invalid_scope", Misconfigured),
             ("unsupported_grant_type", Misconfigured),
+            ("user_not_licensed", EndSession),
+            ("redirect_uri_mismatch", Misconfigured),
             ("slow_down", KeepAndRetry),
         ] {
             let parsed = TokenErrorCode::of_oauth(code);

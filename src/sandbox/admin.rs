@@ -18,6 +18,7 @@ use crate::sandbox::body::Metered;
 use crate::sandbox::control::Control;
 use crate::sandbox::fault::ArmedFault;
 use crate::sandbox::fault::Place;
+use crate::sandbox::journey;
 use crate::sandbox::record::Log;
 use crate::sandbox::reply;
 use crate::sandbox::reply::Reply;
@@ -41,6 +42,10 @@ pub(super) async fn answer(
         (&Method::GET, "/sandbox/requests") => show(&control.requests()),
         (&Method::GET, "/sandbox/faults") => show(&tenant.faults.all()),
         (&Method::PUT, "/sandbox/faults") => put_faults(tenant, request).await,
+        (&Method::POST, "/sandbox/journey") => {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            journey::call(tenant, &query, &read(request).await).await
+        }
         (&Method::POST, "/sandbox/reset") => {
             control.reset();
             done()
@@ -57,13 +62,7 @@ pub(super) async fn answer(
 }
 
 async fn put_faults(tenant: &Tenant, request: Request<Incoming>) -> Reply {
-    // Calls of this interface are not recorded: their log is thrown away.
-    let log: Arc<Log> = Arc::default();
-    let id = log.start(&request);
-    let body = Metered::new(request.into_body(), log, id)
-        .read(MAX_BODY)
-        .await;
-    let body = body.unwrap_or_default();
+    let body = read(request).await;
     match serde_json::from_slice::<BTreeMap<Place, ArmedFault>>(&body) {
         Ok(faults) => {
             tenant.faults.replace(faults);
@@ -74,6 +73,16 @@ async fn put_faults(tenant: &Tenant, request: Request<Incoming>) -> Reply {
             &json!({ "error": error.to_string() }),
         ),
     }
+}
+
+async fn read(request: Request<Incoming>) -> Vec<u8> {
+    // Calls of this interface are not recorded: their log is thrown away.
+    let log: Arc<Log> = Arc::default();
+    let id = log.start(&request);
+    let body = Metered::new(request.into_body(), log, id)
+        .read(MAX_BODY)
+        .await;
+    body.unwrap_or_default()
 }
 
 /// Keeps out pages of other sites, also those that rebind a name of theirs to this machine.

@@ -8,6 +8,8 @@ use url::Url;
 use url::form_urlencoded;
 
 use crate::sandbox::body::Metered;
+use crate::sandbox::fault::Fault;
+use crate::sandbox::fault::Place;
 use crate::sandbox::grants::Pending;
 use crate::sandbox::mint;
 use crate::sandbox::oauth_error::ERROR_URI;
@@ -48,6 +50,9 @@ pub(super) fn start(tenant: &Tenant, request: &Request<Metered>) -> Reply {
         );
     }
     let state = fields.get("state").map(str::to_owned);
+    if let Some(Fault::Oauth { code, .. }) = tenant.faults.strike(Place::Authorize) {
+        return sent_back(redirect_uri, state.as_deref(), &code, "As it was armed.");
+    }
     let pending = match check(tenant, client, &fields) {
         Ok((scope, challenge)) => Pending {
             client_id: client.id.clone(),
@@ -59,7 +64,8 @@ pub(super) fn start(tenant: &Tenant, request: &Request<Metered>) -> Reply {
         Err(error) => return failure(redirect_uri, state.as_deref(), &error),
     };
     let hint = fields.get("login_hint").filter(|hint| !hint.is_empty());
-    if let Some(person) = hint.or(tenant.settings.auto_sign_in.as_deref()) {
+    let signed_in = tenant.signed_in();
+    if let Some(person) = hint.or(signed_in.as_deref()) {
         return finish(tenant, pending, person);
     }
     let login = mint::opaque(tenant.entropy(), 43);
@@ -208,11 +214,15 @@ fn is_registered(client: &Client, redirect_uri: &str) -> bool {
 }
 
 fn failure(redirect_uri: &str, state: Option<&str>, error: &OauthError) -> Reply {
+    sent_back(redirect_uri, state, error.code, &error.description)
+}
+
+fn sent_back(redirect_uri: &str, state: Option<&str>, code: &str, description: &str) -> Reply {
     reply::redirect(&with_query(
         redirect_uri,
         &[
-            ("error", Some(error.code)),
-            ("error_description", Some(&error.description)),
+            ("error", Some(code)),
+            ("error_description", Some(description)),
             ("error_uri", Some(ERROR_URI)),
             ("state", state),
         ],

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::sandbox::fault::ArmedFault;
 use crate::sandbox::fault::Fault;
 use crate::sandbox::fault::Place;
+use crate::sandbox::journey;
 use crate::sandbox::record::Recorded;
 use crate::sandbox::tenant::Tenant;
 
@@ -51,6 +52,11 @@ impl Control {
     /// Everything works again.
     pub fn clear_faults(&self) {
         self.0.faults.replace(std::collections::BTreeMap::new());
+    }
+
+    /// The body of a call of Journey Builder's.
+    pub fn signed_call(&self, claims: &serde_json::Value) -> String {
+        journey::sign(&self.0, claims)
     }
 
     /// The counters.

@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::sandbox::body;
 use crate::sandbox::body::Metered;
+use crate::sandbox::oauth_error::ERROR_URI;
 use crate::sandbox::oauth_error::OauthError;
 use crate::sandbox::reply;
 use crate::sandbox::reply::Reply;
@@ -34,6 +35,8 @@ use crate::sandbox::soap::SoapFault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
+    /// `/v2/authorize`: [`Fault::Oauth`] sends the browser back with that error.
+    Authorize,
     /// `/v2/token`.
     Token,
     /// `/v2/userinfo`.
@@ -104,6 +107,20 @@ pub enum Fault {
     OtherUnit,
     /// At userinfo: the right answer without any permission.
     NoPermissions,
+    /// Any error in the shape of RFC 6749, such as `user_not_licensed`.
+    Oauth {
+        /// The HTTP status.
+        status: u16,
+        /// `error`.
+        code: String,
+    },
+    /// Any error in the REST dialect.
+    Rest {
+        /// The HTTP status.
+        status: u16,
+        /// `errorcode`.
+        errorcode: i64,
+    },
 }
 
 /// A fault and how often it strikes.
@@ -167,7 +184,7 @@ impl Faults {
         }
     }
 
-    fn strike(&self, place: Place) -> Option<Fault> {
+    pub(super) fn strike(&self, place: Place) -> Option<Fault> {
         let mut armed = self.armed();
         let entry = armed.get_mut(&place)?;
         let fault = entry.fault.clone();
@@ -216,6 +233,14 @@ impl Fault {
             Self::InvalidGrant => OauthError::invalid_grant("The grant is no longer valid").reply(),
             Self::TokenExpired => SoapFault::TokenExpired.answer(),
             Self::LoginFailed => SoapFault::LoginFailed.answer(),
+            Self::Oauth { status, code } => {
+                let body = json!({ "error": code, "error_description": "As it was armed.", "error_uri": ERROR_URI });
+                reply::json(status_of(status), &body)
+            }
+            Self::Rest { status, errorcode } => {
+                let body = json!({ "message": "As it was armed.", "errorcode": errorcode, "documentation": DOCUMENTATION });
+                reply::json(status_of(status), &body)
+            }
             status if place == Place::Token => status.in_oauth_dialect(),
             Self::InternalError if place == Place::Soap => {
                 SoapFault::Server("The server has failed").answer()
@@ -286,6 +311,10 @@ impl Fault {
     }
 }
 
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
 fn huge() -> Reply {
     let pieces = stream::once(async { Bytes::from_static(b"{\"access_token\":\"") })
         .chain(body::filler_pieces(256 * 1024 * 1024))
@@ -317,6 +346,14 @@ mod tests {
                 r#"{"fault":"slow","ms":9,"times":1}"#,
                 Fault::Slow { ms: 9 },
                 Some(1),
+            ),
+            (
+                r#"{"fault":"oauth","status":401,"code":"user_not_licensed"}"#,
+                Fault::Oauth {
+                    status: 401,
+                    code: "user_not_licensed".to_owned(),
+                },
+                None,
             ),
             (
                 r#"{"fault":"lose_reply","times":1}"#,

@@ -27,7 +27,7 @@ const fn kind(client: &Client) -> &'static str {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 15] = [
+const ENDPOINTS: [(&str, &str); 17] = [
     (
         "GET /v2/authorize",
         "The sign-in page. login_hint=ada (jonas, mei, nora, deny) answers without it.",
@@ -39,6 +39,10 @@ const ENDPOINTS: [(&str, &str); 15] = [
     (
         "POST /v2/token",
         "authorization_code, refresh_token, client_credentials; JSON or form; account_id switches the business unit.",
+    ),
+    (
+        "GET /cloud/?app={url}",
+        "The shell around an app in a frame: sign in and out of Marketing Cloud itself, which calls the app's logout endpoint.",
     ),
     ("GET /v2/userinfo", "Who the token belongs to; ?view=oidc."),
     (
@@ -79,7 +83,11 @@ const ENDPOINTS: [(&str, &str); 15] = [
     ),
     (
         "GET, PUT /sandbox/faults",
-        "Faults by place (token, userinfo, rest, soap), such as {\"soap\": {\"fault\": \"token_expired\", \"times\": 1}}. PUT replaces all; {} clears them.",
+        "Faults by place (authorize, token, userinfo, rest, soap), such as {\"soap\": {\"fault\": \"token_expired\", \"times\": 1}}. PUT replaces all; {} clears them.",
+    ),
+    (
+        "POST /sandbox/journey[?to={url}]",
+        "Signs the JSON body as Journey Builder's servers do, with sandbox-signing-secret-do-not-use; with to, sends it there.",
     ),
     (
         "POST /sandbox/revoke_all, /sandbox/reset",
@@ -110,7 +118,7 @@ const ENDPOINTS: [(&str, &str); 15] = [
 <h2>Endpoints</h2>
 <table>{% for (path, about) in self::ENDPOINTS %}<tr><td><code>{{ path }}</code></td><td>{{ about }}</td></tr>{% endfor %}</table>
 <h2>Faults</h2>
-<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code> <code>other_unit</code> (token, userinfo) <code>no_permissions</code> (userinfo); <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
+<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code> <code>oauth</code> (<code>status</code>, <code>code</code>) <code>rest</code> (<code>status</code>, <code>errorcode</code>) <code>other_unit</code> (token, userinfo) <code>no_permissions</code> (userinfo); <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
 <pre>curl -X PUT {{ origin }}/sandbox/faults \
   -d '{"token": {"fault": "429", "retry_after": 5, "times": 2}, "rest": {"fault": "slow", "ms": 800}}'</pre>
 <h2>Signing in with curl</h2>

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::sandbox::admin;
 use crate::sandbox::authorize;
 use crate::sandbox::body::Metered;
+use crate::sandbox::cloud;
 use crate::sandbox::fault::Place;
 use crate::sandbox::help;
 use crate::sandbox::reply::Reply;
@@ -48,6 +49,7 @@ impl Handler for Service {
         match path {
             "/" if request.method() == Method::GET => Ok(help::page(tenant)),
             "/favicon.ico" => Ok(RestError::not_found().reply()),
+            path if path.starts_with("/cloud/") => Ok(cloud::answer(tenant, request).await),
             "/v2/authorize" => Ok(authorize::start(tenant, &request)),
             "/v2/authorize/decision" => Ok(authorize::decide(tenant, request).await),
             "/v2/token" => {

@@ -41,7 +41,9 @@ pub struct Settings {
     pub token_length: usize,
     /// Refuse authorization requests without an S256 challenge. Default off.
     pub require_pkce: bool,
-    /// The id of a person who is signed in already: no page is shown, as in silent sign-on.
+    /// What signs the calls of Journey Builder's servers.
+    pub jwt_signing_secret: String,
+    /// The id of a person who is signed in from the beginning: no page is shown, as in silent sign-on.
     pub auto_sign_in: Option<String>,
     /// The enterprise id (EID) that userinfo tells.
     pub enterprise_id: u64,
@@ -69,6 +71,7 @@ impl Default for Settings {
             soap_instance_url: None,
             token_length: 512,
             require_pkce: false,
+            jwt_signing_secret: "sandbox-signing-secret-do-not-use".to_owned(),
             auto_sign_in: None,
             enterprise_id: people::ENTERPRISE_ID,
             partners: Vec::new(),

@@ -4,6 +4,7 @@ use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use http::header;
 use sha2::Digest;
 use sha2::Sha256;
 use url::Url;
@@ -34,7 +35,9 @@ pub(super) fn page(tenant: &Tenant, pending: &Pending, login: &str) -> Reply {
         },
     );
     let policy = policy(&format!("'self' {target}"));
-    render(StatusCode::OK, &template, &policy)
+    let page = render(StatusCode::OK, &template, &policy);
+    // As the real page does: in a frame of another site it stays blank.
+    reply::with(page, header::X_FRAME_OPTIONS, "DENY")
 }
 
 fn units(tenant: &Tenant) -> impl Iterator<Item = Unit<'_>> {

@@ -36,6 +36,7 @@ pub(super) struct Tenant {
     entropy: Arc<dyn Entropy>,
     grants: Mutex<Grants>,
     content: Mutex<Content>,
+    signed_in: Mutex<Option<String>>,
 }
 
 /// What the business units own.
@@ -80,6 +81,7 @@ impl Tenant {
             let tenant = Self::new(settings, at, Arc::clone(&clock), Arc::clone(&entropy));
             Some((partner.subdomain.clone(), Arc::new(tenant)))
         });
+        let signed_in = Mutex::new(settings.auto_sign_in.clone());
         Self {
             partners: partners.collect(),
             settings,
@@ -91,6 +93,7 @@ impl Tenant {
             entropy,
             grants: Mutex::default(),
             content: Mutex::default(),
+            signed_in,
         }
     }
 
@@ -126,6 +129,22 @@ impl Tenant {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who is signed in to Marketing Cloud itself.
+    pub(super) fn signed_in(&self) -> Option<String> {
+        self.signed_in_lock().clone()
+    }
+
+    /// Signs somebody in to Marketing Cloud itself, or out.
+    pub(super) fn sign_in(&self, person: Option<&str>) {
+        *self.signed_in_lock() = person.map(str::to_owned);
+    }
+
+    fn signed_in_lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.signed_in
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `rest_instance_url` of token replies.
     pub(super) fn rest_instance_url(&self) -> String {
         self.instance_url(self.settings.rest_instance_url.as_ref())
@@ -158,6 +177,7 @@ impl Tenant {
         self.faults.replace(std::collections::BTreeMap::new());
         self.counters.reset();
         self.log.clear();
+        self.sign_in(self.settings.auto_sign_in.as_deref());
     }
 
     fn instance_url(&self, chosen: Option<&String>) -> String {

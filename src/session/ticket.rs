@@ -43,7 +43,7 @@ impl Ticket {
     }
 
     /// The bytes to be sealed. They hold the key in the clear.
-    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.push(FORMAT);
         bytes.extend_from_slice(&self.id.to_bytes());
@@ -53,7 +53,7 @@ impl Ticket {
     }
 
     /// Reads what [`Ticket::to_bytes`] wrote.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&FORMAT, rest) = bytes.split_first()? else {
             return None;
         };

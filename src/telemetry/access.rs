@@ -208,7 +208,7 @@ fn text(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Res
 /// A quoted string; a line break in a path must not begin a line of the log.
 fn string(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
     // What needs no escape is nearly everything, and copied as it stands.
-    let plain = |b: u8| matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\');
+    let plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
     // All bytes are looked at, since that is done many at a time.
     if text.bytes().fold(true, |all, b| all & plain(b)) {
         out.push(b'"');

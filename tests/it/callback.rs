@@ -259,13 +259,13 @@ async fn a_failing_provider_ends_a_sign_in_with_its_own_code_and_no_session() {
     for (place, fault, expected) in [
         (Place::Token, Fault::InternalError, (503, "SG-2014")),
         (Place::Token, Fault::Unavailable, (503, "SG-2014")),
-        (Place::Token, Fault::ServiceNotFound, (503, "SG-2014")),
+        (Place::Token, Fault::ServiceNotFound, (503, "SG-3011")),
         (
             Place::Token,
             Fault::TooManyRequests {
                 retry_after: Some(7),
             },
-            (503, "SG-2014"),
+            (503, "SG-3010"),
         ),
         (Place::Token, Fault::Reset, (503, "SG-2014")),
         (Place::Token, Fault::LoseReply, (503, "SG-2014")),
@@ -285,7 +285,9 @@ async fn a_failing_provider_ends_a_sign_in_with_its_own_code_and_no_session() {
         let case = format!("{place:?} {fault:?}");
         let mut browser = gate.browser();
         let callback = browser.authorize("/", "ada").await;
-        gate.control().set_fault(place, fault, Some(1));
+        // Whom the provider does not know is asked about twice.
+        let times = if expected.1 == "SG-2011" { 2 } else { 1 };
+        gate.control().set_fault(place, fault, Some(times));
         assert_refused(&mut browser, &callback, expected, &case).await;
         gate.advance(REST);
     }

@@ -184,7 +184,9 @@ impl Surroundings {
             let callback = unlucky.authorize("/", "jonas").await;
             note_callback(&mut note, &callback);
             note_jar(&mut note, &unlucky);
-            control.set_fault(Place::Token, fault, Some(1));
+            // Whom the provider does not know is asked about twice.
+            let times = if fault == Fault::InvalidClient { 2 } else { 1 };
+            control.set_fault(Place::Token, fault, Some(times));
             assert!(unlucky.navigate(&callback).await.status >= 400);
         }
         let refused = Browser::new(site).sign_in("/", "nora").await;

@@ -84,14 +84,15 @@ async fn ten_thousand_requests_race_over_two_replicas() {
             // In waves: on a busy machine thousands at once would wait longer than a refresh may take.
             for wave in (0..SESSIONS).step_by(WAVE) {
                 let mut racing = tokio::task::JoinSet::new();
-                for session in wave..wave + WAVE {
+                let wave = browsers.iter().enumerate().skip(wave).take(WAVE);
+                for (session, browser) in wave {
                     for number in 0..REQUESTS {
                         let door = if number % 2 == 0 {
                             gate.address()
                         } else {
                             door
                         };
-                        let mut browser = browsers[session].through(door);
+                        let mut browser = browser.through(door);
                         racing.spawn(async move { (session, browser.fetch(API).await, browser) });
                     }
                 }

@@ -14,6 +14,7 @@ use crate::app::StartError;
 use crate::app::metrics;
 use crate::app::reread::ClientSecretFiles;
 use crate::app::reread::Group;
+use crate::app::reread::SigningSecretFiles;
 use crate::config::Tenant;
 use crate::crypto::Entropy;
 use crate::crypto::Keys;
@@ -28,6 +29,7 @@ use crate::gateway::Shares;
 use crate::gateway::Site;
 use crate::gateway::UsedStates;
 use crate::gateway::route::PathPrefix;
+use crate::http::Framing;
 use crate::http::Origin;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Directory;
@@ -38,6 +40,7 @@ use crate::oauth::directory::Guarded;
 use crate::oauth::endpoint::ClientError;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::metered::Metered;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::CookieStore;
 use crate::session::Policy;
 use crate::session::Refresher;
@@ -53,6 +56,7 @@ use crate::time::Clock;
 pub(super) struct Common<'a> {
     pub(super) keys: Arc<Keys>,
     pub(super) policy: Policy,
+    pub(super) framing: Option<Framing>,
     pub(super) shared: Option<(RedisSettings, Keeping)>,
     pub(super) prefix: PathPrefix,
     pub(super) trusted: TrustedProxies,
@@ -100,10 +104,20 @@ impl Builder<'_> {
             provider: Arc::clone(&provider),
             span: span.clone(),
         }));
+        let (signing_secrets, sources) = tenant.signing_secrets.unzip();
+        let signing_secrets = signing_secrets.map(Arc::new);
+        if let (Some(secrets), Some(sources)) = (&signing_secrets, sources) {
+            self.groups.push(Box::new(SigningSecretFiles {
+                sources,
+                secrets: Arc::clone(secrets),
+                span: span.clone(),
+            }));
+        }
         let shared = PerTenant {
             name,
             span,
             provider,
+            signing_secrets,
             router,
             events,
             traffic,
@@ -135,7 +149,10 @@ impl Builder<'_> {
     ) -> Result<Gateway, StartError> {
         let common = &self.common;
         let ports = common.ports;
-        let site = Site::new(origin, common.prefix.clone());
+        let mut site = Site::new(origin, common.prefix.clone());
+        if let Some(framing) = common.framing.clone() {
+            site = site.framed_by(framing);
+        }
         let endpoint = Endpoints {
             provider: Arc::clone(&of.provider),
             redirect_uri: site.redirect_uri(),
@@ -201,6 +218,7 @@ impl Builder<'_> {
             bounds: common.bounds,
             keep_fragment: common.keep_fragment,
             provider: Arc::clone(&of.provider),
+            signing_secrets: of.signing_secrets.clone(),
             directory,
             store,
             records,
@@ -225,6 +243,7 @@ struct PerTenant {
     name: Option<Arc<str>>,
     span: Span,
     provider: Arc<Provider>,
+    signing_secrets: Option<Arc<SigningSecrets>>,
     router: Router,
     events: Events,
     traffic: Arc<Traffic>,

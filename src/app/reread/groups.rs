@@ -23,6 +23,7 @@ use crate::net::tls;
 use crate::net::tls::Identity;
 use crate::oauth::Provider;
 use crate::oauth::provider::Client;
+use crate::oauth::signed_call::SigningSecrets;
 use crate::session::Revocations;
 use crate::time::Clock;
 
@@ -98,6 +99,36 @@ impl Group for ClientSecretFiles {
                 tracing::info!(
                     event = "client_secret.changed",
                     "Client secrets taken over."
+                );
+            }))
+        })
+    }
+}
+
+/// The secrets that sign Journey Builder's calls.
+pub(in crate::app) struct SigningSecretFiles {
+    /// `jwt_signing_secret`, then `next_jwt_signing_secret`.
+    pub(in crate::app) sources: Vec<SecretSource>,
+    /// Where they are used.
+    pub(in crate::app) secrets: Arc<SigningSecrets>,
+    /// Names the tenant in the log, if there are several.
+    pub(in crate::app) span: Span,
+}
+
+impl Group for SigningSecretFiles {
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.sources)
+    }
+
+    fn read(&self) -> Reading {
+        let (secrets, span) = (Arc::clone(&self.secrets), self.span.clone());
+        reading(&self.sources, move |texts| {
+            Ok(Box::new(move || {
+                let _named = span.entered();
+                secrets.replace(texts.iter().map(|(text, _)| text.expose_secret()));
+                tracing::info!(
+                    event = "signing_secret.changed",
+                    "Signing secrets taken over."
                 );
             }))
         })

@@ -84,16 +84,6 @@ impl Resolver<'_> {
         })
     }
 
-    /// A switch that cannot be turned on yet.
-    pub(super) fn not_yet(&mut self, path: &KeyPath, text: Option<String>) {
-        if self.optional(path, text, values::boolean) == Some(true) {
-            let message = "true is not in this version; it comes later";
-            self.findings
-                .problem(Code::NotInThisVersion, path, message)
-                .hint("leave the key out");
-        }
-    }
-
     fn client(
         &mut self,
         section: &KeyPath,

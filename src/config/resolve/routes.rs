@@ -12,6 +12,7 @@ use crate::config::raw::RawTexts;
 use crate::gateway::Route;
 use crate::gateway::route::Access;
 use crate::gateway::route::Destination;
+use crate::gateway::route::JourneyBody;
 use crate::gateway::route::PathPrefix;
 use crate::gateway::route::Token;
 use crate::http::Scheme;
@@ -83,6 +84,7 @@ impl Resolver<'_> {
         tls: &TlsFiles,
     ) -> Option<Route> {
         let access = self.access(&entry.child("access"), raw.access);
+        let access = self.journey_body(entry, raw.journey_body, access);
         let token = self.optional(&entry.child("token"), raw.token, |text| {
             values::one_of(text, &[("none", Token::None), ("bearer", Token::Bearer)])
         });
@@ -101,6 +103,9 @@ impl Resolver<'_> {
         };
         let to = self.destination(entry, raw.to, options, tls)?;
         match &to {
+            _ if matches!(access, Some(Access::JourneyBuilder(_))) => {
+                self.journey(entry, &to, token);
+            }
             Destination::Rest => self.api("rest", entry, access, token, strip_prefix),
             Destination::Soap => self.api("soap", entry, access, token, strip_prefix),
             Destination::Tool(tool) => self.tool(entry, tool, access, token),
@@ -120,14 +125,12 @@ impl Resolver<'_> {
     }
 
     fn access(&mut self, path: &KeyPath, text: Option<String>) -> Option<Access> {
-        if text.as_deref() == Some("journey_builder") {
-            self.later(path, "journey_builder");
-            return None;
-        }
+        let journey_builder = Access::JourneyBuilder(JourneyBody::Unchanged);
         let choices = [
             ("signed_in", Access::SignedIn),
             ("optional", Access::Optional),
             ("public", Access::Public),
+            ("journey_builder", journey_builder),
         ];
         self.optional(path, text, |text| values::one_of(text, &choices))
     }
@@ -163,11 +166,6 @@ impl Resolver<'_> {
                 .tool_upstream(entry, to, options, tls)
                 .map(Destination::Tool),
         }
-    }
-
-    fn later(&mut self, path: &KeyPath, what: &str) {
-        let message = format!("{what} is not in this version; it comes later");
-        self.findings.problem(Code::NotInThisVersion, path, message);
     }
 
     /// The tenant's API is reached with the person's token or not at all.

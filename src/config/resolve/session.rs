@@ -16,6 +16,7 @@ use crate::config::raw::RawSession;
 use crate::config::secret_source::SecretSource;
 use crate::crypto::KeyRing;
 use crate::crypto::MasterKey;
+use crate::http::Framing;
 use crate::session::NotBefore;
 use crate::session::Policy;
 use crate::session::shared::Keeping;
@@ -27,12 +28,13 @@ impl Resolver<'_> {
         let keys = self.keys(&section.child("keys"), raw.keys);
         let policy = self.policy(&section, raw.lifetime, raw.idle_timeout);
         let shared = self.shared(&section, raw.store, raw.refresh_coordination);
-        self.not_yet(&section.child("embedded"), raw.embedded);
+        let framing = self.embedded(&section.child("embedded"), raw.embedded);
         let not_before = self.not_before(&section.child("not_before"), raw.not_before);
         Resolved {
             policy,
             keys,
             shared,
+            framing,
             not_before,
         }
     }
@@ -160,6 +162,7 @@ pub(super) struct Resolved {
     pub(super) policy: Policy,
     pub(super) keys: Option<Keys>,
     pub(super) shared: Option<(RedisSettings, Keeping)>,
+    pub(super) framing: Option<Framing>,
     pub(super) not_before: Option<(NotBeforeFile, NotBefore)>,
 }
 

@@ -116,8 +116,15 @@ impl Resolver<'_> {
         routes: Option<Vec<Option<RawRoute>>>,
         common: &Common<'_>,
     ) -> Option<Tenant> {
+        let mut package = package;
+        let (first, next) = (
+            package.jwt_signing_secret.take(),
+            package.next_jwt_signing_secret.take(),
+        );
+        let signing_secrets = self.signing_secrets(section, first, next);
         let (provider, client_secret_sources) = self.provider(section, package);
         let routes = self.routes(section, routes, common.endpoints, common.tls);
+        self.needs_signing_secret(section, &routes, signing_secrets.is_some());
         let places = rotation::paths(section).map(|path| self.findings.places.value(&path));
         let mut urls = urls.into_iter();
         Some(Tenant {
@@ -126,6 +133,7 @@ impl Resolver<'_> {
             further_urls: urls.collect(),
             provider: rules::needed_by(&routes, provider?),
             client_secret_sources,
+            signing_secrets,
             routes,
             section: section.clone(),
             secret_places: places.into(),

@@ -1,7 +1,12 @@
 //! Every rule, as a line that is added to a configuration that loads, and all that is found then.
 
+mod routes;
+mod session;
+
 use super::edited;
 use super::findings;
+use routes::ROUTES;
+use session::SESSION;
 
 #[test]
 fn each_rule_of_the_top_level_is_kept_or_broken() {
@@ -274,6 +279,14 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
         "SG-6004 marketing_cloud.client_secret: a public client",
     ),
     ("  next_client_secret: { env: OTHER_KEY }", ""),
+    (
+        "  jwt_signing_secret: { env: OTHER_KEY }\n  next_jwt_signing_secret: { env: KEY }",
+        "",
+    ),
+    (
+        "  next_jwt_signing_secret: { env: OTHER_KEY }",
+        "SG-6004 marketing_cloud.next_jwt_signing_secret: is of no use",
+    ),
     ("  scope: [email_read, offline]", ""),
     ("  scope: email_read offline", ""),
     ("  scope: email_read, offline", ""),
@@ -363,307 +376,5 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
     (
         "  instance_hosts: ['*']",
         "SG-6004 marketing_cloud.instance_hosts[0]",
-    ),
-];
-
-/// The section `session`.
-const SESSION: &[(&str, &str)] = &[
-    ("  lifetime: 2d", "SG-6107 session.lifetime"),
-    ("  lifetime: 12", "SG-6004 session.lifetime"),
-    ("  lifetime: 500ms", "SG-6004 session.lifetime"),
-    ("  lifetime: 10m", ""),
-    (
-        "  lifetime: 10m\n  idle_timeout: 11m",
-        "SG-6004 session.idle_timeout: must not be longer",
-    ),
-    (
-        "  lifetime: x\n  idle_timeout: 20h",
-        "SG-6004 session.lifetime",
-    ),
-    ("  idle_timeout: 12h", ""),
-    ("  idle_timeout: 13h", "SG-6004 session.idle_timeout"),
-    ("  store: cookie", ""),
-    ("  store: memory", "SG-6004 session.store"),
-    ("  store: {}", "SG-6003 session.store.redis"),
-    ("  store: { redis: {} }", "SG-6003 session.store.redis.url"),
-    ("  store: { redis: { url: 'redis://127.0.0.1' } }", ""),
-    (
-        "  store: { redis: { url: ['rediss://a', 'rediss://b'], topology: cluster } }",
-        "",
-    ),
-    ("  store: { redis: { url: [{ env: STORE }] } }", ""),
-    (
-        "  store: { redis: { url: 'redis://127.0.0.1', password: { env: SECRET } } }",
-        "",
-    ),
-    (
-        "  store: { redis: { url: x } }",
-        "SG-6004 session.store.redis.url: must begin with",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a/#insecure' } }",
-        "SG-6004 session.store.redis.url: must not switch",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a,rediss://b' } }",
-        "SG-6004 session.store.redis.url: must be one URL",
-    ),
-    (
-        "  store: { redis: { url: [] } }",
-        "SG-6004 session.store.redis.url: must hold",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://:pw@a' } }",
-        "SG-6101 session.store.redis.url",
-    ),
-    (
-        "  store: { redis: { url: 'redis://a', password: { env: SECRET } } }",
-        "SG-6112 session.store.redis.url",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', topology: ring } }",
-        "SG-6004 session.store.redis.topology",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', topology: sentinel } }",
-        "SG-6003 session.store.redis.sentinel_master",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', sentinel_master: m } }",
-        "SG-6004 session.store.redis.sentinel_master",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', ca_file: no/such } }",
-        "SG-6006 session.store.redis.ca_file",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', key_file: no/such } }",
-        "SG-6004 session.store.redis: must have both | SG-6006 session.store.redis.key_file",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a', urls: b } }",
-        "SG-6002 session.store.redis.urls",
-    ),
-    ("  embedded: false", ""),
-    ("  embedded: true", "SG-6005 session.embedded"),
-    (
-        "  refresh_coordination: { redis: { url: 'rediss://a' } }",
-        "",
-    ),
-    (
-        "  refresh_coordination: x",
-        "SG-6004 session.refresh_coordination",
-    ),
-    (
-        "  refresh_coordination: {}",
-        "SG-6003 session.refresh_coordination.redis",
-    ),
-    (
-        "  store: { redis: { url: 'rediss://a' } }\n  refresh_coordination: { redis: { url: 'rediss://a' } }",
-        "SG-6004 session.refresh_coordination: is for cookies",
-    ),
-    ("  not_before: 2026-01-01", "SG-6008 session.not_before"),
-];
-
-/// The first route, or more of them.
-const ROUTES: &[(&str, &str)] = &[
-    ("    access: public", ""),
-    (
-        "    access: optional\n    token: bearer\n    strip_prefix: true",
-        "",
-    ),
-    (
-        "    access: public\n    token: bearer",
-        "SG-6004 routes[0].token: a public route",
-    ),
-    ("    body_size: 1 GiB", ""),
-    ("    business_unit: 7281698", ""),
-    ("    business_unit: 0", "SG-6004 routes[0].business_unit"),
-    (
-        "    require: { enterprise: [1], business_unit: [1, 2], permission: Email.Read, email_domain: [a.example] }",
-        "",
-    ),
-    ("    require: {}", "SG-6004 routes[0].require: must ask"),
-    (
-        "    require: { enterprise: [] }",
-        "SG-6004 routes[0].require.enterprise: must name",
-    ),
-    (
-        "    require: { permission: ['Email.*'] }",
-        "SG-6004 routes[0].require.permission[0]: must be Object",
-    ),
-    (
-        "    require: { email_domain: ['@a.example', '*.example', example, 'a..b'] }",
-        "SG-6004 routes[0].require.email_domain[0] | SG-6004 routes[0].require.email_domain[1] | SG-6004 routes[0].require.email_domain[2] | SG-6004 routes[0].require.email_domain[3]",
-    ),
-    (
-        "    business_unit: 1\n    require: { business_unit: [1] }",
-        "SG-6004 routes[0].require.business_unit: stands beside",
-    ),
-    (
-        "    access: optional\n    require: { enterprise: [1] }",
-        "SG-6004 routes[0].require: a rule needs",
-    ),
-    (
-        "    access: public\n    business_unit: 1",
-        "SG-6004 routes[0].business_unit: a rule needs",
-    ),
-    ("    body_size: 1GB", "SG-6004 routes[0].body_size"),
-    ("    access: journey_builder", "SG-6005 routes[0].access"),
-    ("    access: signed-in", "SG-6004 routes[0].access"),
-    ("    token: cookie", "SG-6004 routes[0].token"),
-    ("    isolated: true", ""),
-    ("    isolated: 1", "SG-6004 routes[0].isolated"),
-    ("    strip_prefix: 1", "SG-6004 routes[0].strip_prefix"),
-    (
-        "  - { path: /a, to: rest }\n  - { path: /a/, to: rest }",
-        "",
-    ),
-    (
-        "  - { path: /a, to: rest }\n  - { path: /a, to: rest }",
-        "SG-6004 routes[2].path: is the same path as routes[1].path",
-    ),
-    (
-        "  - { path: /oauth2, to: rest }",
-        "SG-6004 routes[1].path: lies where",
-    ),
-    (
-        "  - { path: /oauth2/, to: rest }",
-        "SG-6004 routes[1].path: lies where",
-    ),
-    (
-        "  - { path: /oauth2/a, to: rest }",
-        "SG-6004 routes[1].path: lies where",
-    ),
-    ("  - { path: /oauth2a, to: rest }", ""),
-    (
-        "  - { path: a, to: rest }",
-        "SG-6004 routes[1].path: must start with /",
-    ),
-    ("  - { path: /a }", "SG-6003 routes[1].to"),
-    ("  - { to: rest }", "SG-6003 routes[1].path"),
-    ("  - {}", "SG-6003 routes[1].path | SG-6003 routes[1].to"),
-    ("  -", "SG-6004 routes[1]: has no value"),
-    ("  - rest", "SG-6004 routes[1]: must be a mapping"),
-    ("  - { path: /a, to: soap }", ""),
-    (
-        "  - { path: /a, to: soap, token: bearer, strip_prefix: true, access: signed_in, body_size: 50 MiB }",
-        "",
-    ),
-    (
-        "  - { path: /a, to: soap, token: none }",
-        "SG-6004 routes[1].token: a soap route always",
-    ),
-    (
-        "  - { path: /a, to: soap, strip_prefix: false }",
-        "SG-6004 routes[1].strip_prefix: a soap route always",
-    ),
-    (
-        "  - { path: /a, to: soap, access: public }",
-        "SG-6004 routes[1].access: a soap route needs",
-    ),
-    (
-        "  - { path: /a, to: soap, protocol: h2 }",
-        "SG-6004 routes[1].protocol: a soap route is spoken to",
-    ),
-    ("  - { path: /a, to: [soap] }", "SG-6004 routes[1].to"),
-    (
-        "  - { path: /a, to: tool }",
-        "SG-6004 routes[1].to: must be rest or soap, or start",
-    ),
-    (
-        "  - { path: /a, to: 'http://t:1/x' }",
-        "SG-6004 routes[1].to: must end after",
-    ),
-    (
-        "  - { path: /a, to: rest, token: bearer, strip_prefix: true, access: signed_in }",
-        "",
-    ),
-    (
-        "  - { path: /a, to: rest, token: none }",
-        "SG-6004 routes[1].token",
-    ),
-    (
-        "  - { path: /a, to: rest, strip_prefix: false }",
-        "SG-6004 routes[1].strip_prefix",
-    ),
-    (
-        "  - { path: /a, to: rest, access: public }",
-        "SG-6004 routes[1].access",
-    ),
-    (
-        "  - { path: /a, to: rest, access: optional }",
-        "SG-6004 routes[1].access",
-    ),
-    (
-        "  - { path: /a, to: 'http://tool:3000', token: bearer }",
-        "SG-6108 routes[1].token",
-    ),
-    (
-        "  - { path: /a, to: 'https://tool:3000', token: bearer }",
-        "",
-    ),
-    ("  - { path: /a, to: ['http://a:1', 'http://b:1'] }", ""),
-    (
-        "  - { path: /a, to: ['https://a', 'http://b:1'], token: bearer }",
-        "SG-6004 routes[1].to[1]: must have the same scheme",
-    ),
-    (
-        "  - { path: /a, to: ['https://a', 'https://a:443'] }",
-        "SG-6004 routes[1].to[1]: is on the list already",
-    ),
-    (
-        "  - { path: /a, to: [rest] }",
-        "SG-6004 routes[1].to[0]: must be rest or soap, or start",
-    ),
-    (
-        "  - { path: /a, to: [] }",
-        "SG-6004 routes[1].to: must hold 1 to 64",
-    ),
-    (
-        "  - { path: /a, to: ['http://127.0.0.1:1', 'http://tool:1'], token: bearer }",
-        "SG-6108 routes[1].token",
-    ),
-    (
-        "  - { path: /a, to: 'unix:/run/a.sock', token: bearer }",
-        "",
-    ),
-    (
-        "  - { path: /a, to: ['unix:/run/a.sock', 'http://127.0.0.1:1'] }",
-        "",
-    ),
-    (
-        "  - { path: /a, to: 'unix:run/a.sock' }",
-        "SG-6004 routes[1].to: must name a socket",
-    ),
-    ("    protocol: h2", ""),
-    ("    protocol: http1", ""),
-    ("    protocol: h3", "SG-6004 routes[0].protocol"),
-    ("    health: { path: '/healthz?full=1' }", ""),
-    (
-        "    health: { path: /x, interval: 100ms, timeout: 50ms }",
-        "",
-    ),
-    ("    health: {}", "SG-6003 routes[0].health.path"),
-    (
-        "    health: { path: 'http://x/', interval: 1ms }",
-        "SG-6004 routes[0].health.path | SG-6004 routes[0].health.interval",
-    ),
-    (
-        "    health: { path: '/a b' }",
-        "SG-6004 routes[0].health.path",
-    ),
-    ("    health: /x", "SG-6004 routes[0].health"),
-    (
-        "    upstream_tls: {}",
-        "SG-6004 routes[0].upstream_tls: is of no use",
-    ),
-    (
-        "  - { path: /a, to: 'https://t', upstream_tls: { key_file: /nowhere } }",
-        "SG-6003 routes[1].upstream_tls.certificate_file | SG-6006 routes[1].upstream_tls.key_file",
-    ),
-    (
-        "  - { path: /a, to: rest, protocol: h2, health: { path: /x }, upstream_tls: {} }",
-        "SG-6004 routes[1].protocol | SG-6004 routes[1].health | SG-6004 routes[1].upstream_tls",
     ),
 ];

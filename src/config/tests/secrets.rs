@@ -227,6 +227,8 @@ fn the_annotated_example_loads() {
         ("tls.key", "a key"),
         ("client-secret", "one"),
         ("next-client-secret", "two"),
+        ("jwt-signing-secret", "three"),
+        ("next-jwt-signing-secret", "four"),
         ("reports-ca.crt", "a certificate"),
         ("upstream-ca.crt", "a certificate"),
         ("upstream.crt", "a certificate"),
@@ -240,7 +242,7 @@ fn the_annotated_example_loads() {
         config, warnings, ..
     } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
-    assert_eq!(config.first.routes.len(), 7);
+    assert_eq!(config.first.routes.len(), 8);
     // What is only a comment there loads as well.
     let sandbox = example.replace("# auth_base_url", "auth_base_url");
     let Loaded { config, .. } = in_dir(directory.path(), &sandbox).expect("good");

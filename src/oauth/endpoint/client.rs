@@ -5,6 +5,9 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::Weak;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -28,6 +31,7 @@ use crate::crypto::tls;
 use crate::http::Origin;
 use crate::http::Scheme;
 use crate::http::origin::is_below_localhost;
+use crate::oauth::client_secrets::SecretPair;
 use crate::oauth::error::TokenErrorCode;
 use crate::oauth::fence::Fence;
 use crate::oauth::provider::BusinessUnit;
@@ -38,6 +42,7 @@ use crate::oauth::tenant::Subdomain;
 use crate::oauth::token::Granted;
 use crate::oauth::userinfo::Identity;
 use crate::time::Clock;
+use crate::time::UnixTime;
 
 /// The [`TokenEndpoint`] of one configured package, at one tenant.
 pub struct ProviderClient {
@@ -52,6 +57,8 @@ pub struct ProviderClient {
     auth: Origin,
     token_url: String,
     userinfo_url: String,
+    /// The secrets that the last exchange found, and since when they are known here.
+    known: Mutex<(Weak<SecretPair>, UnixTime)>,
 }
 
 impl ProviderClient {
@@ -101,15 +108,27 @@ impl ProviderClient {
         Ok(Self {
             http,
             redirect_uri,
-            clock,
             token_url: format!("{auth}/v2/token"),
             userinfo_url: format!("{auth}/v2/userinfo"),
             auth,
             fence,
             // A number of the package's own account is none of another tenant's.
             business_unit: provider.business_unit.filter(|_| tenant.is_none()),
+            known: Mutex::new((secrets(&provider), clock.now())),
             provider,
+            clock,
         })
+    }
+
+    /// Whether package or secret may have been changed so lately that not all of the provider's servers
+    /// know: after a start and after a change of the secrets.
+    fn is_new(&self) -> bool {
+        let (now, current) = (self.clock.now(), secrets(&self.provider));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Weak::ptr_eq(&known.0, &current) {
+            *known = (current, now);
+        }
+        now.since(known.1) < PROPAGATION
     }
 
     /// Asks with the secret that worked last and, where the provider does not know it, once with
@@ -197,6 +216,22 @@ impl TokenEndpoint for ProviderClient {
                 code_verifier: verifier.as_ref().map(CodeVerifier::expose),
                 scope: self.provider.scope.as_ref().map(Scope::as_str),
             };
+            let outcome = self.token(grant, None).await;
+            // Refused for the client's sake, the code was not looked at (RFC 6749 §3.2.1).
+            let refused = matches!(
+                outcome,
+                Err(TokenError::Refused(
+                    TokenErrorCode::InvalidClient | TokenErrorCode::UnauthorizedClient
+                ))
+            );
+            if !refused || !self.is_new() {
+                return outcome;
+            }
+            tracing::info!(
+                event = "sign_in.again",
+                "The provider does not know this client; it may not know it yet."
+            );
+            tokio::time::sleep(PAUSE).await;
             self.token(grant, None).await
         }))
     }
@@ -245,6 +280,18 @@ const LOCAL: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
 ];
+fn secrets(provider: &Provider) -> Weak<SecretPair> {
+    match &provider.client {
+        Client::Web(secrets) => Arc::downgrade(&secrets.pair()),
+        Client::Public => Weak::new(),
+    }
+}
+
+/// How long a change in Setup takes to be known everywhere.
+const PROPAGATION: Duration = Duration::from_mins(5);
+
+/// Until the one further try.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 

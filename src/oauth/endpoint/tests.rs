@@ -289,7 +289,13 @@ async fn an_overloaded_provider_says_when_to_come_back() {
         let retry_after = seconds.map(Duration::from_secs);
         assert_eq!(error, TokenError::Unavailable { retry_after, why });
         assert_eq!(error.consequence(), Consequence::KeepAndRetry);
-        assert_eq!(error.fault(), Fault::ProviderUnavailable);
+        let fault = match (why, seconds) {
+            (Outage::RateLimited, Some(_)) => Fault::ProviderThrottled,
+            (Outage::RateLimited, None) => Fault::ProviderBlocked,
+            (Outage::Status(596), _) => Fault::ProviderGone,
+            _ => Fault::ProviderUnavailable,
+        };
+        assert_eq!(error.fault(), fault);
     }
 }
 

@@ -38,12 +38,11 @@ pub(super) fn script() -> Reply {
     reply::with_type(StatusCode::OK, "text/javascript; charset=utf-8", script)
 }
 
-/// Everything from here; frames only where Marketing Cloud shows its apps. Forms may end at the
+/// Everything from here; who may frame it, the gateway says. Forms may end at the
 /// provider's sign-in page, to which the gateway redirects.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
-    form-action 'self' https: http://127.0.0.1:* http://localhost:*; \
-    frame-ancestors 'self' https://*.exacttarget.com https://*.marketingcloudapps.com";
+    form-action 'self' https: http://127.0.0.1:* http://localhost:*";
 
 #[derive(Template)]
 #[template(

@@ -1,0 +1,314 @@
+//! Calls that Marketing Cloud's servers make to a custom activity (save, publish, validate, stop,
+//! execute): no person and no cookie, a JSON Web Token for a body, signed with the package's secret
+//! (RFC 7515, HS256 only).
+//!
+//! A token proves who made it, not that it comes for the first time: Journey Builder says no expiry, and
+//! repeats a call whose answer it missed. Tools have to take one twice, by `definitionInstanceId`.
+
+use std::fmt;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::Validation;
+use jsonwebtoken::errors::ErrorKind;
+use serde::Deserialize;
+
+use crate::time::UnixTime;
+
+/// The secrets that sign calls: the one in use and, while the package's is changed, the next. They can
+/// be replaced while requests run.
+pub struct SigningSecrets(ArcSwap<Vec<DecodingKey>>);
+
+impl SigningSecrets {
+    /// `texts` as the package shows them; their bytes are the key.
+    pub fn new(texts: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        Self(ArcSwap::from_pointee(keys(texts)))
+    }
+
+    /// Takes over other secrets.
+    pub fn replace(&self, texts: impl IntoIterator<Item: AsRef<str>>) {
+        self.0.store(keys(texts).into());
+    }
+
+    /// The claims of a signed call, as JSON byte for byte, if one of the secrets signed it and it is of
+    /// this time. The time is passed in: the library's own clock is not asked.
+    pub fn verify(&self, token: &[u8], now: UnixTime) -> Result<Bytes, NotSigned> {
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.required_spec_claims.clear();
+        rules.validate_exp = false;
+        rules.validate_aud = false;
+        let mut reason = NotSigned::Signature;
+        for key in self.0.load().iter() {
+            match jsonwebtoken::decode::<Times>(token, key, &rules) {
+                Ok(decoded) => {
+                    decoded.claims.check(now)?;
+                    return claims(token).ok_or(NotSigned::Malformed);
+                }
+                // What one key says of the signature, the other may say otherwise.
+                Err(error) if reason == NotSigned::Signature => {
+                    reason = NotSigned::from(error.kind());
+                }
+                Err(_) => {}
+            }
+        }
+        Err(reason)
+    }
+}
+
+impl fmt::Debug for SigningSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningSecrets({} of them)", self.0.load().len())
+    }
+}
+
+/// Why a call is not one of the package's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NotSigned {
+    /// It is no token, or holds no claims.
+    #[error("no JSON Web Token with claims")]
+    Malformed,
+    /// Another algorithm than HS256, `none` among them.
+    #[error("an algorithm other than HS256")]
+    Algorithm,
+    /// None of the secrets signed it.
+    #[error("a signature of another secret")]
+    Signature,
+    /// Its time is over.
+    #[error("an exp that is past")]
+    Expired,
+    /// Its time is still to come.
+    #[error("an nbf or iat that is still to come")]
+    Early,
+}
+
+impl From<&ErrorKind> for NotSigned {
+    fn from(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidSignature => Self::Signature,
+            ErrorKind::InvalidAlgorithm
+            | ErrorKind::InvalidAlgorithmName
+            | ErrorKind::MissingAlgorithm => Self::Algorithm,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+/// The claims about time (RFC 7519 §4.1), each checked where it is there.
+#[derive(Deserialize)]
+struct Times {
+    #[serde(default)]
+    exp: Option<f64>,
+    #[serde(default)]
+    nbf: Option<f64>,
+    #[serde(default)]
+    iat: Option<f64>,
+}
+
+impl Times {
+    fn check(&self, now: UnixTime) -> Result<(), NotSigned> {
+        let over = |at: f64| now >= seconds(at).plus(LEEWAY);
+        let to_come = |at: f64| seconds(at) > now.plus(LEEWAY);
+        if self.exp.is_some_and(over) {
+            return Err(NotSigned::Expired);
+        }
+        if self.nbf.is_some_and(to_come) || self.iat.is_some_and(to_come) {
+            return Err(NotSigned::Early);
+        }
+        Ok(())
+    }
+}
+
+/// A date in seconds; what is before 1970 is over, what no span can hold is far away.
+fn seconds(at: f64) -> UnixTime {
+    let span = Duration::try_from_secs_f64(at.max(0.0)).unwrap_or(FAR);
+    UnixTime::default().plus(span.min(FAR))
+}
+
+fn claims(token: &[u8]) -> Option<Bytes> {
+    let payload = token.split(|&b| b == b'.').nth(1)?;
+    URL_SAFE_NO_PAD.decode(payload).ok().map(Bytes::from)
+}
+
+fn keys(texts: impl IntoIterator<Item: AsRef<str>>) -> Vec<DecodingKey> {
+    let texts = texts.into_iter();
+    texts
+        .map(|text| DecodingKey::from_secret(text.as_ref().as_bytes()))
+        .collect()
+}
+
+/// How far two clocks may be apart.
+const LEEWAY: Duration = Duration::from_mins(1);
+
+/// Ten thousand years.
+const FAR: Duration = Duration::from_hours(24 * 365 * 10_000);
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::EncodingKey;
+    use jsonwebtoken::Header;
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "a-signing-secret-of-the-package";
+
+    fn secrets() -> SigningSecrets {
+        SigningSecrets::new([SECRET, "the-next-one"])
+    }
+
+    fn now() -> UnixTime {
+        UnixTime::from_millis(1_700_000_000_000)
+    }
+
+    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("signs")
+    }
+
+    fn verify(token: &str) -> Result<Value, NotSigned> {
+        let claims = secrets().verify(token.as_bytes(), now())?;
+        Ok(serde_json::from_slice(&claims).expect("JSON"))
+    }
+
+    /// RFC 7515 A.1, which was made by others.
+    #[test]
+    fn the_rfcs_example_verifies() {
+        let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+        let key = URL_SAFE_NO_PAD.decode(key).expect("a key");
+        let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let secrets = SigningSecrets(ArcSwap::from_pointee(vec![DecodingKey::from_secret(&key)]));
+        let then = UnixTime::from_millis(1_300_819_379_000);
+        let claims = secrets.verify(token.as_bytes(), then).expect("verifies");
+        assert!(
+            claims.starts_with(b"{\"iss\":\"joe\",\r\n"),
+            "byte for byte"
+        );
+        assert_eq!(
+            secrets.verify(token.as_bytes(), now()),
+            Err(NotSigned::Expired)
+        );
+    }
+
+    #[test]
+    fn both_secrets_sign_and_no_other() {
+        let call = json!({ "activityId": "a", "inArguments": [{ "email": "x" }] });
+        for (secret, expected) in [
+            (SECRET, Ok(call.clone())),
+            ("the-next-one", Ok(call.clone())),
+            ("", Err(NotSigned::Signature)),
+            ("another", Err(NotSigned::Signature)),
+        ] {
+            assert_eq!(
+                verify(&signed(Algorithm::HS256, secret, &call)),
+                expected,
+                "{secret}"
+            );
+        }
+        let secrets = secrets();
+        secrets.replace(["third"]);
+        let old = signed(Algorithm::HS256, SECRET, &call);
+        assert_eq!(
+            secrets.verify(old.as_bytes(), now()),
+            Err(NotSigned::Signature)
+        );
+    }
+
+    #[test]
+    fn no_other_algorithm_passes() {
+        let call = json!({ "a": 1 });
+        for algorithm in [Algorithm::HS384, Algorithm::HS512] {
+            assert_eq!(
+                verify(&signed(algorithm, SECRET, &call)),
+                Err(NotSigned::Algorithm)
+            );
+        }
+        let good = signed(Algorithm::HS256, SECRET, &call);
+        let (_, rest) = good.split_once('.').expect("three parts");
+        let (payload, _) = rest.split_once('.').expect("three parts");
+        for (header, expected) in [
+            (r#"{"alg":"none"}"#, NotSigned::Malformed),
+            (r#"{"alg":"None","typ":"JWT"}"#, NotSigned::Malformed),
+            (r#"{"alg":"RS256"}"#, NotSigned::Algorithm),
+            (r#"{"alg":"ES256"}"#, NotSigned::Algorithm),
+            (r#"{"alg":"hs256"}"#, NotSigned::Malformed),
+            (r#"{"typ":"JWT"}"#, NotSigned::Malformed),
+            (r#"{"alg":"HS256","alg":"none"}"#, NotSigned::Malformed),
+        ] {
+            let header = URL_SAFE_NO_PAD.encode(header);
+            for token in [format!("{header}.{rest}"), format!("{header}.{payload}.")] {
+                assert_eq!(verify(&token), Err(expected), "{token}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_checked_where_they_are_told() {
+        let at = 1_700_000_000_i64;
+        for (claims, expected) in [
+            (json!({}), None),
+            (json!({ "aud": "anybody", "iss": "x" }), None),
+            (json!({ "exp": at - 59 }), None),
+            (json!({ "exp": at - 60 }), Some(NotSigned::Expired)),
+            (json!({ "exp": 0 }), Some(NotSigned::Expired)),
+            (json!({ "exp": -1 }), Some(NotSigned::Expired)),
+            (json!({ "exp": 1e300 }), None),
+            (json!({ "nbf": at + 60, "iat": at + 60 }), None),
+            (json!({ "nbf": at + 61 }), Some(NotSigned::Early)),
+            (json!({ "iat": at + 61 }), Some(NotSigned::Early)),
+            (json!({ "iat": at - 86_400 }), None),
+            (json!({ "exp": "soon" }), Some(NotSigned::Malformed)),
+            (json!({ "exp": null }), None),
+            (json!([1]), Some(NotSigned::Malformed)),
+            (json!("text"), Some(NotSigned::Malformed)),
+        ] {
+            let outcome = verify(&signed(Algorithm::HS256, SECRET, &claims));
+            assert_eq!(outcome.err(), expected, "{claims}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        for text in [
+            "",
+            ".",
+            "..",
+            "...",
+            "a.b.c",
+            "e30.e30.",
+            "eyJhbGciOiJIUzI1NiJ9.e30",
+            "{}",
+        ] {
+            assert!(verify(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_secrets_stay_out_of_logs() {
+        let secrets = secrets();
+        assert_eq!(format!("{secrets:?}"), "SigningSecrets(2 of them)");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_unsigned_passes(token in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(secrets().verify(&token, now()).is_err());
+        }
+
+        #[test]
+        fn one_changed_byte_is_too_many(at in 0_usize..120, to in any::<u8>()) {
+            let token = signed(Algorithm::HS256, SECRET, &json!({ "activityId": "a", "n": 7 }));
+            let mut bytes = token.clone().into_bytes();
+            let at = at % bytes.len();
+            bytes[at] = to;
+            let outcome = secrets().verify(&bytes, now());
+            prop_assert!(outcome.is_err() || bytes == token.as_bytes());
+        }
+    }
+}

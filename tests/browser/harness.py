@@ -1,0 +1,347 @@
+"""A real browser in front of real gateways, for tests of what only a browser decides.
+
+Needs Chromium with its driver and nothing beside Python's own library: the driver is spoken to as the
+W3C WebDriver specification says. `World` starts the simulated tenant, a small tool and gateways, each at
+a port of the kernel's choice, and stops them; `Browser` drives one profile. Names of other hosts than
+127.0.0.1 lead to this machine, so that sites are as far apart as in life. Third-party cookies are off.
+
+A test file has functions `test_…(world, browser)` and ends in `harness.main(globals())`; each test gets
+both anew. `tests/browser/run [WORD]` runs those files; WORD picks tests by name.
+"""
+
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIDEGATE = os.environ.get("SIDEGATE", str(ROOT / "target" / "debug" / "sidegate"))
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+# How long anything may take that a test waits for.
+PATIENCE = 20
+# The usual gateway's host.
+HOST = "tool.example.test"
+SECRET = "sandbox-web-secret-do-not-use"
+
+
+class World:
+    """Processes and servers of one test."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sidegate-browser-"))
+        self.processes = []
+        self.tools = []
+        key = subprocess.run([SIDEGATE, "keygen"], check=True, capture_output=True, text=True).stdout
+        self.environment = {**os.environ, "KEY": key.strip(), "SECRET": SECRET}
+        # Where the usual gateway will be: the tenant knows its redirect URI.
+        self.port = free_port()
+        self.tenant = self.sandbox("--redirect-uri", f"https://{HOST}:{self.port}/oauth2/callback")
+
+    def sandbox(self, *options):
+        """Starts a simulated tenant; returns its origin."""
+        port = free_port()
+        self.start(f"sandbox-{port}", [SIDEGATE, "sandbox", "--listen", f"127.0.0.1:{port}", *options], port)
+        return f"http://127.0.0.1:{port}"
+
+    def tool(self, handler=None):
+        """Serves a tool; returns its origin. The usual one is `Tool`."""
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler or Tool)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.tools.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    def gateway(self, host, routes, session="", top="", port=None):
+        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session` and `top` are
+        further lines of configuration."""
+        port = port or (self.port if host == HOST else free_port())
+        name = f"{host}-{port}"
+        config = self.directory / f"{name}.yaml"
+        config.write_text(
+            f"""
+public_url: https://{host}:{port}
+listen: 127.0.0.1:{port}
+admin_listen: 127.0.0.1:0
+workers: 1
+tls: self_signed
+log: {{ level: debug, format: text }}
+{top}
+marketing_cloud:
+  subdomain: sandbox
+  client_id: sandbox-web-client
+  client_secret: {{ env: SECRET }}
+  auth_base_url: {self.tenant}
+  instance_hosts: ["{self.tenant}"]
+session:
+  keys: [{{ env: KEY }}]
+{session}
+routes:
+{routes}
+"""
+        )
+        self.start(name, [SIDEGATE, "serve", "--config", str(config)], port)
+        return f"https://{host}:{port}"
+
+    def front(self, host, origin):
+        """Puts TLS and a name in front of a plain server; returns the new origin."""
+        return self.gateway(host, f"  - {{ path: /, to: {origin}, access: public }}")
+
+    def cloud(self, host="mc.s7.exacttarget.com"):
+        """The shell of Marketing Cloud under a name of its own, in front of the tenant."""
+        return self.front(host, self.tenant)
+
+    def start(self, name, command, port):
+        log = open(self.directory / f"{name}.log", "wb")
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+        self.processes.append(process)
+
+        def listens():
+            if process.poll() is not None:
+                raise AssertionError(f"{name} ended: {(self.directory / f'{name}.log').read_text()}")
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        until(listens, f"{name} to listen")
+
+    def logs(self):
+        texts = [f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}" for log in self.directory.glob("*.log")]
+        return "\n".join(texts)
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        for tool in self.tools:
+            tool.shutdown()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Tool(http.server.BaseHTTPRequestHandler):
+    """A tool that refuses frames as web frameworks do by default, sets two cookies, and whose page asks
+    its own API who is there."""
+
+    protocol_version = "HTTP/1.1"
+    PAGE = b"""<!doctype html><title>Tool</title><h1 id="tool">The tool</h1><p id="api"></p><p id="posted"></p>
+<script>
+fetch("/api").then(r=>r.text()).then(t=>document.getElementById("api").textContent=t);
+fetch("/api",{method:"POST",body:"x"}).then(r=>document.getElementById("posted").textContent=r.status);
+</script>"""
+
+    def do_GET(self):
+        if self.path == "/api":
+            self.reply("text/plain", (self.headers["X-Forwarded-Email"] or "nobody").encode())
+        elif self.path.split("?")[0] == "/":
+            self.reply("text/html; charset=utf-8", self.PAGE)
+        else:
+            self.send_error(404)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.reply("text/plain", b"posted")
+
+    def reply(self, kind, body):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Set-Cookie", "plain=1; SameSite=None; Secure")
+        self.send_header("Set-Cookie", "apart=1; SameSite=None; Secure; Partitioned")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Browser:
+    """One profile of Chromium."""
+
+    def __init__(self):
+        port = free_port()
+        self.driver = subprocess.Popen([DRIVER, f"--port={port}", "--log-level=SEVERE"], stdout=subprocess.DEVNULL)
+        self.base = f"http://127.0.0.1:{port}"
+        until(lambda: self.call("GET", "/status")["ready"], "the driver")
+        arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--ignore-certificate-errors",
+            "--test-third-party-cookie-phaseout",
+            "--host-resolver-rules=MAP * 127.0.0.1, EXCLUDE 127.0.0.1",
+        ]
+        capabilities = {
+            "browserName": "chrome",
+            "acceptInsecureCerts": True,
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": {"binary": CHROMIUM, "args": arguments},
+        }
+        session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self.base += f"/session/{session['sessionId']}"
+
+    def call(self, method, path, body=None):
+        data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            value = json.load(error)["value"]
+            raise WebDriverError(value["error"], value["message"]) from None
+        except urllib.error.URLError:
+            return {"ready": False}
+
+    def open(self, url):
+        """Navigates the window; leaves all frames."""
+        self.call("POST", "/url", {"url": url})
+
+    def script(self, text, *arguments):
+        """Runs a function body in the document at hand."""
+        return self.call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
+
+    def find(self, css):
+        """An element, once it is there and shown."""
+
+        def shown():
+            try:
+                element = self.call("POST", "/element", {"using": "css selector", "value": css})
+                key = next(iter(element.values()))
+                return element if self.call("GET", f"/element/{key}/displayed") else None
+            except WebDriverError as error:
+                if error.kind in ("no such element", "stale element reference"):
+                    return None
+                raise
+
+        return until(shown, f"{css} to be shown", self.describe)
+
+    def click(self, css):
+        element = self.find(css)
+        self.call("POST", f"/element/{next(iter(element.values()))}/click")
+
+    def text(self, css):
+        return self.script("return document.querySelector(arguments[0])?.textContent", css)
+
+    def wait_text(self, css, wanted):
+        """Waits until an element says so."""
+        until(lambda: self.text(css) == wanted, f"{css} to say {wanted!r}", self.describe)
+
+    def enter(self, css):
+        """Goes into a frame."""
+        self.call("POST", "/frame", {"id": self.find(css)})
+
+    def leave(self):
+        """Goes back to the window's own document."""
+        self.call("POST", "/frame", {"id": None})
+
+    def in_frame(self, css, look, what):
+        """Enters the frame again and again until `look` answers something there; stays inside."""
+
+        def once():
+            self.leave()
+            try:
+                self.enter(css)
+                return look()
+            except WebDriverError as error:
+                if error.kind in ("no such frame", "no such element", "stale element reference", "javascript error"):
+                    return None
+                raise
+
+        return until(once, what, self.describe)
+
+    def windows(self):
+        return self.call("GET", "/window/handles")
+
+    def window(self):
+        return self.call("GET", "/window")
+
+    def switch(self, handle):
+        self.call("POST", "/window", {"handle": handle})
+
+    def new_window(self):
+        """Opens a window of its own and goes there."""
+        self.switch(self.call("POST", "/window/new", {"type": "window"})["handle"])
+
+    def url(self):
+        return self.call("GET", "/url")
+
+    def describe(self):
+        try:
+            place = self.script("return location.href + '\\n' + document.documentElement.outerHTML")
+        except WebDriverError as error:
+            place = str(error)
+        console = self.call("POST", "/se/log", {"type": "browser"})
+        return "\n".join([place[:3000], *(line["message"] for line in console[-20:])])
+
+    def stop(self):
+        try:
+            self.call("DELETE", "")
+        except WebDriverError:
+            pass
+        self.driver.terminate()
+        self.driver.wait(PATIENCE)
+
+
+class WebDriverError(Exception):
+    def __init__(self, kind, message):
+        super().__init__(f"{kind}: {message.splitlines()[0] if message else ''}")
+        self.kind = kind
+
+
+def until(look, what, describe=lambda: ""):
+    """Asks until there is an answer."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        answer = look()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {PATIENCE} s for {what}\n{describe()}")
+        time.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main(names):
+    """Runs the tests among `names`; the exit code tells whether all of them passed."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    tests = [test for name, test in names.items() if name.startswith("test_") and word in name]
+    failed = 0
+    for test in tests:
+        world = browser = None
+        try:
+            world = World()
+            browser = Browser()
+            test(world, browser)
+            print(f"ok      {test.__name__}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAILED  {test.__name__}\n{traceback.format_exc()}", flush=True)
+            if world:
+                print(world.logs(), flush=True)
+        finally:
+            if browser:
+                browser.stop()
+            if world:
+                world.stop()
+    print(f"{len(tests) - failed} passed, {failed} failed", flush=True)
+    sys.exit(1 if failed or (not tests and not word) else 0)
