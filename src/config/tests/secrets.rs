@@ -242,7 +242,7 @@ fn the_annotated_example_loads() {
         config, warnings, ..
     } = in_dir(directory.path(), example).expect("good");
     assert_eq!(warnings, []);
-    assert_eq!(config.first.routes.len(), 8);
+    assert_eq!(config.first.routes.len(), 9);
     // What is only a comment there loads as well.
     let sandbox = example.replace("# auth_base_url", "auth_base_url");
     let Loaded { config, .. } = in_dir(directory.path(), &sandbox).expect("good");

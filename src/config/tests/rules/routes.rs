@@ -62,7 +62,7 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
     ),
     (
         "  - { path: /a, to: rest, access: journey_builder }",
-        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[1].access: a rest route",
+        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[1].access: a route to an API",
     ),
     ("    access: signed-in", "SG-6004 routes[0].access"),
     ("    token: cookie", "SG-6004 routes[0].token"),
