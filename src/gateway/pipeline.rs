@@ -279,11 +279,19 @@ impl Worker {
         let unchanged = self.gateway.records.is_none()
             && current.renewed.is_none()
             && current.renewing.is_none()
-            && !self.wants_new_cookie(&current.live);
+            && !self.wants_new_cookie(&current.live)
+            // Switched meanwhile, perhaps.
+            && self.newest(current).is_none();
         if unchanged {
             return Vec::new();
         }
         Box::pin(self.changed_lines(current, request)).await
+    }
+
+    /// What a session has become since this request found it, if its facts have changed.
+    fn newest(&self, current: &Current) -> Option<Arc<Renewed>> {
+        let changes = self.gateway.refresher.changes();
+        changes.newest(&current.live.session)
     }
 
     /// Whether a session's idle limit is due to be moved, or its key has been replaced.
@@ -303,12 +311,7 @@ impl Worker {
             return self.keep_record(records, current, &jar).await;
         }
         // The session was switched while this request was answered: nothing brings back what it was.
-        if let Some(newest) = self
-            .gateway
-            .refresher
-            .changes()
-            .newest(&current.live.session)
-        {
+        if let Some(newest) = self.newest(current) {
             return self.keep_session(&newest.cookies, &jar, None);
         }
         if let Some(renewed) = &current.renewed {

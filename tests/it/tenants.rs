@@ -206,7 +206,9 @@ async fn records_in_a_store_are_a_sites_own() {
         }
         assert!(spaces.len() >= NAMES.len(), "{spaces:?}");
         let mut admin = Browser::new(house.app.admin_address());
-        assert_eq!(admin.fetch("/readyz").await.status, 200);
+        let ready = async { while admin.fetch("/readyz").await.status != 200 {} };
+        let ready = tokio::time::timeout(std::time::Duration::from_secs(30), ready).await;
+        ready.expect("every site has read the list of sessions that ended");
     }
 }
 
