@@ -51,6 +51,8 @@ pub fn code(output: &Output) -> i32 {
 pub struct Running {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
+    /// Lines that were not the one sought.
+    passed: Vec<String>,
 }
 
 impl Running {
@@ -76,17 +78,26 @@ impl Running {
                 let _heard = sender.send(line);
             }
         });
-        Self { child, lines }
+        Self {
+            child,
+            lines,
+            passed: Vec::new(),
+        }
     }
 
-    /// The next line that holds `text`; `None` if the program ends without one.
+    /// The first line that holds `text` of those not found yet; `None` if the program ends without one. Two
+    /// processes write as they come, so that what was passed over for one line may be the next one sought.
     pub async fn line(&mut self, text: &str) -> Option<String> {
+        if let Some(at) = self.passed.iter().position(|line| line.contains(text)) {
+            return Some(self.passed.remove(at));
+        }
         let search = async {
             loop {
                 let line = self.lines.recv().await?;
                 if line.contains(text) {
                     return Some(line);
                 }
+                self.passed.push(line);
             }
         };
         timeout(DEADLINE, search)
