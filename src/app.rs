@@ -26,6 +26,7 @@ use crate::crypto::OsEntropy;
 use crate::http::Origin;
 use crate::net::census::Census;
 use crate::net::settings::Listen;
+use crate::net::settings::Tls;
 use crate::net::socket::Bound;
 use crate::net::tls::ServerTls;
 use crate::net::tls::TlsError;
@@ -110,6 +111,7 @@ impl App {
         let (public_address, admin_address) = (places(&public)?, admin.local_addr()?);
         let (clocks, log) = (config.clocks, config.log);
         let door = worker::Door {
+            tells_certificates: config.tls.as_ref().is_some_and(Tls::tells_certificates),
             protocols: config.protocols,
             limits: config.limits,
             trusted: config.trusted_proxies.clone(),

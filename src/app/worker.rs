@@ -51,6 +51,7 @@ pub(super) struct Settings {
 /// What all workers let in.
 #[derive(Clone)]
 pub(super) struct Door {
+    pub(super) tells_certificates: bool,
     pub(super) protocols: Protocols,
     pub(super) limits: Limits,
     pub(super) trusted: TrustedProxies,
@@ -94,6 +95,7 @@ async fn work(settings: Settings) {
     let worker = Rc::new(Front::new(&house, upstream, access, &drain));
     let manner = Manner {
         tls: server_tls.map(TlsAcceptor::from),
+        tells_certificates: door.tells_certificates,
         protocols: door.protocols,
         limits: door.limits,
         trusted: door.trusted,

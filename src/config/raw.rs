@@ -48,6 +48,7 @@ pub(super) struct RawTlsFiles {
     pub(super) key_file: Option<String>,
     pub(super) client_ca_file: Option<String>,
     pub(super) client_auth: Option<String>,
+    pub(super) client_cert_header: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

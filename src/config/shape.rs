@@ -71,6 +71,7 @@ const TLS: &[Key] = &[
     text("key_file"),
     text("client_ca_file"),
     text("client_auth"),
+    text("client_cert_header"),
 ];
 
 const MARKETING_CLOUD: &[Key] = &[

@@ -156,7 +156,7 @@ impl Front {
     ) -> Response<AnswerBody> {
         let (parts, _body) = request.into_parts();
         let gateway = &self.first.gateway;
-        let client = Whence::of(peer, &parts.headers, &gateway.trusted);
+        let client = Whence::of(&peer, &parts.headers, &gateway.trusted);
         let id = self.ids.identify(&parts.headers, client.vouched);
         let fault = match gateway.site.admit(&parts.uri, &parts.headers) {
             Err(fault) => fault,

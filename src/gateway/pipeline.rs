@@ -61,13 +61,14 @@ impl Worker {
         in_hand: InHand,
     ) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
-        let client = Client::of(peer, &parts.headers, &self.gateway.trusted);
+        let client = Client::of(&peer, &parts.headers, &self.gateway.trusted);
         let id = self.ids.identify(&parts.headers, client.vouched);
         let clock = Arc::clone(&self.gateway.clock);
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let (log, meter) = (self.log.clone(), Rc::clone(&self.meter));
         let mut record = Record::begin(log, meter, clock, id, client.address, method, uri);
         record.of(self.gateway.name.as_ref());
+        record.certified(peer.certificate);
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
             Err(stop) => Box::pin(self.stop(stop, &parts, &mut record)).await,

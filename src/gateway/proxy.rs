@@ -79,9 +79,10 @@ impl Worker {
             self.admit(rule, current, parts).await?;
             record.ruled(rule);
         }
-        let id = record.id().clone();
+        let (id, certificate) = (record.id().clone(), record.certificate());
         let provenance = Provenance {
             client: record.client(),
+            certificate: certificate.as_deref(),
             id: &id,
             site: &self.gateway.site,
             permissions: self.gateway.provider.permissions.are_told(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::Uri;
@@ -35,6 +36,7 @@ pub(super) struct Record {
     upstream: Option<std::time::Duration>,
     id: RequestId,
     client: IpAddr,
+    certificate: Option<Rc<HeaderValue>>,
     method: Method,
     uri: Uri,
     tenant: Option<Arc<str>>,
@@ -72,6 +74,7 @@ impl Record {
             upstream: None,
             id,
             client,
+            certificate: None,
             method,
             uri,
             tenant: None,
@@ -96,6 +99,16 @@ impl Record {
     /// The request's name.
     pub(super) fn id(&self) -> &RequestId {
         &self.id
+    }
+
+    /// The client has shown a certificate.
+    pub(super) fn certified(&mut self, certificate: Option<Rc<HeaderValue>>) {
+        self.certificate = certificate;
+    }
+
+    /// The certificate of the client, for tools.
+    pub(super) fn certificate(&self) -> Option<Rc<HeaderValue>> {
+        self.certificate.clone()
     }
 
     /// The client's address.

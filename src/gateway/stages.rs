@@ -43,6 +43,8 @@ pub(super) struct Authorized(Sanitized);
 pub(super) struct Provenance<'a> {
     /// The client's address.
     pub client: IpAddr,
+    /// The client's certificate, in the words of its field.
+    pub certificate: Option<&'a HeaderValue>,
     /// The request's id.
     pub id: &'a RequestId,
     /// The public site.
@@ -119,6 +121,9 @@ impl Sanitized {
         self.headers.insert(X_REAL_IP, client);
         self.headers
             .insert(header::FORWARDED, own(site.forwarded(from.client))?);
+        if let Some(certificate) = from.certificate {
+            self.headers.insert(CLIENT_CERT, certificate.clone());
+        }
         if let Some(live) = live {
             for (name, value) in &live.identity {
                 self.headers.insert(name, value.clone());
@@ -238,6 +243,8 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
 /// Names the request in logs and pages.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The certificate of the client (RFC 9440).
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 #[cfg(test)]

@@ -232,8 +232,8 @@ fn classify_folded(name: &str) -> Class {
         Some(b'a') if name == "authorization" => return Class::Authorization,
         Some(b'c') => match name {
             "cookie" => return Class::Cookie,
-            "connection" | "content-length" | "client-ip" | "cf-connecting-ip"
-            | "cf-connecting-ipv6" => true,
+            "connection" | "content-length" | "client-ip" | "client-cert" | "client-cert-chain"
+            | "cf-connecting-ip" | "cf-connecting-ipv6" => true,
             _ if is_nearly_framing(name.as_bytes()) => return Class::NearlyFraming,
             _ => false,
         },

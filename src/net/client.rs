@@ -19,7 +19,7 @@ pub struct Client {
 
 impl Client {
     /// Walks `X-Forwarded-For` from the right, as long as trusted proxies speak.
-    pub fn of(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
+    pub fn of(peer: &Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Self {
         let mut address = peer.address.ip().to_canonical();
         let vouched = trusted.contains(address);
         if vouched {
@@ -59,6 +59,7 @@ mod tests {
         let peer = Peer {
             address: format!("{peer}:1").parse().expect("an address"),
             tls: false,
+            certificate: None,
         };
         let trusted = TrustedProxies(
             trusted
@@ -70,7 +71,7 @@ mod tests {
         for field in chain {
             headers.append("x-forwarded-for", HeaderValue::from_static(field));
         }
-        let client = Client::of(peer, &headers, &trusted);
+        let client = Client::of(&peer, &headers, &trusted);
         (client.address.to_string(), client.vouched)
     }
 

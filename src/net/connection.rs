@@ -12,11 +12,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
 use http_body::Body;
 use hyper::server::conn::http1;
+use rustls_pki_types::CertificateDer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
@@ -56,18 +60,23 @@ pub trait Handler: 'static {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address the connection came from.
     pub address: SocketAddr,
     /// Whether this listener ended TLS.
     pub tls: bool,
+    /// The certificate that the client has shown, as the `Client-Cert` field tells it (RFC 9440 §2.2), where
+    /// that is wanted.
+    pub certificate: Option<Rc<HeaderValue>>,
 }
 
 /// How the connections of a listener are served.
 pub struct Manner {
     /// TLS, if this listener ends it.
     pub tls: Option<TlsAcceptor>,
+    /// Whether requests come with the certificate of their client.
+    pub tells_certificates: bool,
     /// What is spoken.
     pub protocols: Protocols,
     /// How much a client may ask for.
@@ -165,6 +174,7 @@ impl<H: Handler> Server<H> {
         let peer = Peer {
             address,
             tls: false,
+            certificate: None,
         };
         self.plain(stream, peer, entry).await;
     }
@@ -178,7 +188,13 @@ impl<H: Handler> Server<H> {
     ) {
         match until_ended(entry.watch(), Box::pin(acceptor.accept(stream))).await {
             Some(Ok(stream)) => {
-                let peer = Peer { address, tls: true };
+                let shown = stream.get_ref().1.peer_certificates();
+                let shown = shown.filter(|_| self.manner.tells_certificates);
+                let peer = Peer {
+                    address,
+                    tls: true,
+                    certificate: shown.and_then(<[_]>::first).and_then(client_cert),
+                };
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 entry.watch().ready(h2);
                 if h2 {
@@ -219,6 +235,12 @@ impl<H: Handler> Server<H> {
             let _written = socket.try_write(&(self.manner.turned_away)(fault));
         }
     }
+}
+
+/// A certificate as a byte sequence in a structured field (RFC 9440 §2.1, RFC 9651 §3.3.5).
+fn client_cert(certificate: &CertificateDer<'_>) -> Option<Rc<HeaderValue>> {
+    let text = format!(":{}:", STANDARD.encode(certificate));
+    HeaderValue::try_from(text).ok().map(Rc::new)
 }
 
 /// `work`, or `None` as soon as the connection is told to end.

@@ -146,6 +146,16 @@ pub enum Tls {
     SelfSigned,
 }
 
+impl Tls {
+    /// Whether tools are told of the certificates of clients.
+    pub fn tells_certificates(&self) -> bool {
+        match self {
+            Self::Files { clients, .. } => clients.as_ref().is_some_and(|clients| clients.told),
+            Self::SelfSigned => false,
+        }
+    }
+}
+
 /// Certificates of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificates {
@@ -153,6 +163,8 @@ pub struct ClientCertificates {
     pub authorities: PathBuf,
     /// Whether a client without a certificate is turned away.
     pub required: bool,
+    /// Whether tools are told of the certificate.
+    pub told: bool,
 }
 
 /// Peers whose `X-Forwarded-*` are believed. Empty by default.

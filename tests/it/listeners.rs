@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
 use rcgen::CertifiedIssuer;
@@ -177,6 +179,44 @@ async fn clients_can_be_asked_for_certificates() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_are_told_of_the_certificate_and_of_none_that_was_made_up() {
+    let authority = authority();
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), &issue(&authority));
+    std::fs::write(folder.path().join("ca.crt"), authority.pem()).expect("written");
+    let client = issue(&authority);
+    let told = format!(":{}:", STANDARD.encode(&client.der));
+    for (key, expected) in [
+        (", client_cert_header: true", Some(told.as_str())),
+        ("", None),
+    ] {
+        let tool = Puppet::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let clients = format!(", client_ca_file: ca.crt, client_auth: optional{key}");
+        let gateway = serve_tls_before(folder.path(), &clients, &tool.origin()).await;
+        for (shown, expected) in [(Some(&client), expected), (None, None)] {
+            let stream = connect(&gateway, &authority, shown).await;
+            let mut stream = stream.expect("a handshake");
+            let ask = serving::get("/x").replace(
+                "\r\n\r\n",
+                "\r\nClient-Cert: :AAAA:\r\nclient_cert: :AAAA:\r\nClient-Cert-Chain: :AAAA:\r\nConnection: close\r\n\r\n",
+            );
+            stream.write_all(ask.as_bytes()).await.expect("written");
+            let mut answer = String::new();
+            let _end = stream.read_to_string(&mut answer).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            let seen = tool.seen().pop().expect("a request");
+            assert_eq!(seen.all("client-cert"), Vec::from_iter(expected), "{key}");
+            assert!(
+                !seen.head.to_ascii_lowercase().contains("aaaa"),
+                "{}",
+                seen.head
+            );
+        }
+        assert_eq!(gateway.running.stop("TERM").await, 0);
+    }
+}
+
 /// A certificate and its key.
 struct Issued {
     der: CertificateDer<'static>,
@@ -214,10 +254,14 @@ fn write(folder: &Path, issued: &Issued) {
 }
 
 async fn serve_tls(folder: &Path, more: &str) -> Serving {
+    serve_tls_before(folder, more, "http://127.0.0.1:1").await
+}
+
+async fn serve_tls_before(folder: &Path, more: &str, tool: &str) -> Serving {
     let top = format!(
         "listen: 127.0.0.1:0\ntls: {{ certificate_file: tls.crt, key_file: tls.key{more} }}"
     );
-    let text = serving::configuration("http://127.0.0.1:1", &top);
+    let text = serving::configuration(tool, &top);
     serving::start(folder, &text).await
 }
 

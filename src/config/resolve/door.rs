@@ -55,10 +55,19 @@ impl Resolver<'_> {
         tls: &KeyPath,
         authorities: Option<String>,
         auth: Option<String>,
+        told: Option<String>,
     ) -> Option<ClientCertificates> {
         let (file_path, auth_path) = (tls.child("client_ca_file"), tls.child("client_auth"));
         let words = [("optional", false), ("required", true)];
+        let told_path = tls.child("client_cert_header");
+        let told = self.optional(&told_path, told, values::boolean);
         if authorities.is_none() && auth.is_none() {
+            if told == Some(true) {
+                self.bad(
+                    &told_path,
+                    "needs client_ca_file: nobody is asked for a certificate",
+                );
+            }
             return None;
         }
         let hint = "optional or required";
@@ -67,6 +76,7 @@ impl Resolver<'_> {
         Some(ClientCertificates {
             authorities,
             required: required?,
+            told: told.unwrap_or(false),
         })
     }
 

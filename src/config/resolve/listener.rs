@@ -121,7 +121,12 @@ impl Resolver<'_> {
         if let Some((_, true)) = key {
             self.readable_by_others(&key_path);
         }
-        let clients = self.client_certificates(&path, files.client_ca_file, files.client_auth);
+        let clients = self.client_certificates(
+            &path,
+            files.client_ca_file,
+            files.client_auth,
+            files.client_cert_header,
+        );
         Some(Tls::Files {
             certificate: certificate?.0,
             key: key?.0,

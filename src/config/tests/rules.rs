@@ -115,6 +115,10 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "SG-6003 tls.client_auth | SG-6006 tls.certificate_file | SG-6006 tls.key_file | SG-6006 tls.client_ca_file",
     ),
     (
+        "tls: { certificate_file: /nowhere/a, key_file: /nowhere/a, client_cert_header: true }",
+        "SG-6006 tls.certificate_file | SG-6006 tls.key_file | SG-6004 tls.client_cert_header: needs client_ca_file",
+    ),
+    (
         "timeouts: { tls_handshake: 1s, first_byte: 1s, head: 1s, body_progress: 1s, stream_idle: 1s, keep_alive: 1s, drain: 1s, drain_delay: 0s }",
         "",
     ),

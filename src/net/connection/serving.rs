@@ -96,7 +96,8 @@ impl<H: Handler> Server<H> {
                 let request = request.map(|body| ClientBody::new(body, registry));
                 // In a place of its own: hyper moves the future that it gets several times, and this one has
                 // kilobytes.
-                let answer = Rc::clone(&self.handler).handle(request, peer, watch.begin(None));
+                let answer =
+                    Rc::clone(&self.handler).handle(request, peer.clone(), watch.begin(None));
                 let answer = Box::pin(answer);
                 async {
                     let mut answer = answer.await;
@@ -143,13 +144,13 @@ impl<H: Handler> Server<H> {
         let stream = Watched::new(stream, watch.clone(), self.manner.failure.clone());
         let executor = StreamExecutor::default();
         let (handler, registry) = (Rc::clone(&self.handler), Rc::clone(entry.registry()));
-        let (next, seen) = (executor.clone(), watch.clone());
+        let (next, seen, about) = (executor.clone(), watch.clone(), peer.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let stall = registry.stall();
             next.expect(Rc::clone(&stall));
             let request = request.map(|body| ClientBody::new(body, &registry));
             let in_hand = seen.begin(Some(stall));
-            let answer = Box::pin(Rc::clone(&handler).handle(request, peer, in_hand));
+            let answer = Box::pin(Rc::clone(&handler).handle(request, about.clone(), in_hand));
             async { Ok::<_, Infallible>(answer.await) }
         });
         let mut connection =
