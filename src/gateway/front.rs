@@ -151,12 +151,12 @@ impl Front {
     fn turn_away(
         &self,
         request: Request<ClientBody>,
-        peer: Peer,
+        peer: &Peer,
         in_hand: InHand,
     ) -> Response<AnswerBody> {
         let (parts, _body) = request.into_parts();
         let gateway = &self.first.gateway;
-        let client = Whence::of(&peer, &parts.headers, &gateway.trusted);
+        let client = Whence::of(peer, &parts.headers, &gateway.trusted);
         let id = self.ids.identify(&parts.headers, client.vouched);
         let fault = match gateway.site.admit(&parts.uri, &parts.headers) {
             Err(fault) => fault,
@@ -211,7 +211,7 @@ impl Handler for Front {
                 let named = worker.handle(request, peer, in_hand).instrument(span);
                 Either::Right(Either::Left(named))
             }
-            None => Either::Right(Either::Right(ready(self.turn_away(request, peer, in_hand)))),
+            None => Either::Right(Either::Right(ready(self.turn_away(request, &peer, in_hand)))),
         }
     }
 }
