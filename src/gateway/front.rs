@@ -211,7 +211,9 @@ impl Handler for Front {
                 let named = worker.handle(request, peer, in_hand).instrument(span);
                 Either::Right(Either::Left(named))
             }
-            None => Either::Right(Either::Right(ready(self.turn_away(request, &peer, in_hand)))),
+            None => Either::Right(Either::Right(ready(
+                self.turn_away(request, &peer, in_hand),
+            ))),
         }
     }
 }

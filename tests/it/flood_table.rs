@@ -3,6 +3,10 @@
 //! `cargo test --release --test it flood_table -- --ignored --nocapture`; with
 //! `SIDEGATE_TEST_PROGRAM=path` it is that program.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,7 +15,6 @@ use crate::h2_floods::FLOODS;
 use crate::h2_floods::Flood;
 use crate::h2_floods::pour_for;
 use crate::support::Puppet;
-use crate::support::Wire;
 use crate::support::serving;
 use crate::support::tell;
 
@@ -19,17 +22,10 @@ use crate::support::tell;
 #[ignore = "a measurement: 70 seconds, and it needs the machine for itself"]
 async fn what_a_good_client_notices_of_each_flood() {
     let puppet = Puppet::playing(|_, mut line| async move {
-        while let Some(head) = line.wire.head().await {
-            let size = if head.starts_with("GET /good") {
-                1_000
-            } else {
-                1_000_000
-            };
-            // In one piece, or the second would wait for the first one's acknowledgement.
-            let mut answer =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n").into_bytes();
-            answer.resize(answer.len() + size, b'x');
-            line.say(answer).await;
+        while line.wire.head().await.is_some() {
+            line.say("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+                .await;
+            line.say(vec![b'x'; 1_000_000]).await;
         }
     })
     .await;
@@ -67,28 +63,46 @@ async fn what_a_good_client_notices_of_each_flood() {
 }
 
 /// A flood that is cut begins anew.
-async fn again_and_again(site: std::net::SocketAddr, flood: Flood) {
+async fn again_and_again(site: SocketAddr, flood: Flood) {
     loop {
         pour_for(site, flood, Duration::from_millis(500)).await;
     }
 }
 
 /// How long a client waits for each answer: on a kept connection, and with every tenth on a new one, so
-/// that both workers are asked.
-async fn measured(site: std::net::SocketAddr) -> Vec<Duration> {
-    let mut waits = Vec::new();
-    let end = Instant::now() + SPAN;
-    let mut wire = Wire::connect(site).await;
-    while Instant::now() < end {
-        let asked = Instant::now();
-        if waits.len() % 10 == 9 {
-            wire = Wire::connect(site).await;
+/// that both workers are asked. It has a thread of its own, and asks what the gateway answers by itself, or it
+/// would measure how busy the flood keeps this program and the tool.
+async fn measured(site: SocketAddr) -> Vec<Duration> {
+    let measuring = tokio::task::spawn_blocking(move || {
+        let mut waits = Vec::new();
+        let end = Instant::now() + SPAN;
+        let ask = serving::get("/oauth2/userinfo");
+        let mut stream = connected(site);
+        while Instant::now() < end {
+            let asked = Instant::now();
+            if waits.len() % 10 == 9 {
+                stream = connected(site);
+            }
+            stream.write_all(ask.as_bytes()).expect("written");
+            let mut room = [0; 4096];
+            let mut read = 0;
+            while !room[..read].ends_with(b"}") {
+                let more = stream.read(&mut room[read..]).expect("read");
+                assert_ne!(more, 0, "an answer");
+                read += more;
+            }
+            assert!(room.starts_with(b"HTTP/1.1 401 "));
+            waits.push(asked.elapsed());
         }
-        wire.send(serving::get("/good")).await;
-        assert_eq!(wire.message().await.expect("an answer").status(), 200);
-        waits.push(asked.elapsed());
-    }
-    waits
+        waits
+    });
+    measuring.await.expect("no panic")
+}
+
+fn connected(site: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(site).expect("connects");
+    stream.set_nodelay(true).expect("a TCP stream");
+    stream
 }
 
 /// How long each row is measured.
