@@ -37,6 +37,12 @@ impl Router {
         self.0.iter().any(|route| route.rule.is_some())
     }
 
+    /// Whether being signed in is not enough for some route.
+    pub(super) fn is_selective(&self) -> bool {
+        let signed = |route: &Route| matches!(route.access, Access::JourneyBuilder(_));
+        self.has_rules() || self.0.iter().any(signed)
+    }
+
     /// The routes' prefixes, in the order in which they are asked.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|route| route.prefix.as_str())

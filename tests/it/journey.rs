@@ -10,6 +10,7 @@ use sidegate::sandbox::Recorded;
 use crate::support::Answer;
 use crate::support::Gate;
 use crate::support::Plan;
+use crate::support::browser::SCRIPT;
 use crate::support::browser::exchange;
 use crate::support::browser::request;
 
@@ -174,6 +175,28 @@ async fn a_session_does_not_stand_in_for_a_signature() {
     let seen = last(&gate);
     assert_eq!(field(&seen, "x-marketing-cloud-journey"), None);
     assert_eq!(field(&seen, "x_marketing_cloud_journey"), None);
+}
+
+/// A proxy in front that lets the gateway decide forwards the body itself, so that nobody has looked for
+/// a signature.
+#[tokio::test]
+async fn a_proxy_in_front_is_not_told_that_a_session_will_do() {
+    let gate = gate().await;
+    let mut browser = gate.signed_in("ada").await;
+    for (name, target, outcome) in [
+        ("x-original-uri", "/echo/activity/execute", (401, true)),
+        ("x-forwarded-uri", "/echo/claims/execute?x", (401, true)),
+        ("x-original-uri", "/echo/x", (202, false)),
+    ] {
+        let mut fields = SCRIPT.to_vec();
+        fields.push((name, target));
+        let answer = browser
+            .send(Method::GET, "/oauth2/auth", &fields, Bytes::new())
+            .await;
+        let unsigned = answer.text().contains("SG-2060");
+        assert_eq!((answer.status, unsigned), outcome, "{target}");
+    }
+    assert_eq!(browser.fetch("/oauth2/auth").await.status, 202);
 }
 
 #[tokio::test]
