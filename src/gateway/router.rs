@@ -81,7 +81,8 @@ impl Router {
     }
 
     /// The longest prefix above `path`. Paths are case-sensitive (RFC 9110 §4.2.3), but a tool may
-    /// think otherwise: where `/admin` is for fewer people than `/`, `/Admin` is refused.
+    /// think otherwise, and of a last slash, too: where `/admin/` is for fewer people than `/`, `/Admin/`
+    /// and `/admin` are refused.
     fn first(&self, path: &str) -> Result<Option<(usize, &Route)>, Fault> {
         let mut like = Access::Public;
         let mut ruled = false;
@@ -188,6 +189,10 @@ mod tests {
             "/mc%2frest/x",
             "/public/Staff/x",
             "/public/%53taff/x",
+            // Many a tool serves `/staff/` there, too.
+            "/public/staff",
+            "/public/Staff",
+            "/public/%73taff",
         ] {
             assert_eq!(find(path), Err(Fault::AmbiguousTarget), "{path}");
         }
