@@ -36,7 +36,7 @@ impl Resolver<'_> {
         if unit.is_none() && require.is_none() {
             return None;
         }
-        if matches!(access, Some(Access::Public | Access::Optional)) {
+        if !matches!(access, None | Some(Access::SignedIn)) {
             let key = if require.is_some() {
                 "require"
             } else {
