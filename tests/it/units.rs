@@ -247,6 +247,27 @@ async fn a_refused_unit_leaves_the_session_where_it_was() {
     assert!(ada.jar.is_empty(), "{:?}", ada.jar);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_switch_stays_signed_in() {
+    let gate = Gate::with(Plan {
+        // A package without the scope `offline`.
+        edit: Some(Arc::new(|reply| {
+            let members = reply.as_object_mut().expect("an object");
+            members.remove("refresh_token").expect("it was there");
+        })),
+        ..Plan::default()
+    })
+    .await;
+    let mut ada = gate.signed_in("ada").await;
+    let cookie = ada.jar["sidegate"].clone();
+    let answer = switch(&mut ada, PACIFIC).await;
+    assert_eq!((answer.status, answer.code()), (409, "SG-2037".to_owned()));
+    assert_eq!(answer.json()["current_business_unit"], EUROPE);
+    assert_eq!(ada.jar.get("sidegate"), Some(&cookie));
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(switch(&mut ada, EUROPE).await.status, 200, "it is there");
+}
+
 /// What a page of one unit has written is not written into another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_not_sent_again_in_another_unit() {
