@@ -199,6 +199,47 @@ async fn a_proxy_in_front_is_not_told_that_a_session_will_do() {
     assert_eq!(browser.fetch("/oauth2/auth").await.status, 202);
 }
 
+/// While a file is written, half a secret stands in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_secret_signs_nothing() {
+    const SECRET: &str = "a-signing-secret-of-the-package";
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("secret");
+    std::fs::write(&file, SECRET).expect("written");
+    let gate = Gate::with(Plan {
+        marketing_cloud: format!("  jwt_signing_secret: {{ file: {} }}\n", file.display()),
+        routes:
+            "\n  - { path: /echo/, to: TOOL, access: journey_builder }\n  - { path: /, to: TOOL }\n"
+                .to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    let signed = |secret: &str| {
+        let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+        jsonwebtoken::encode(&header, &json!({ "a": 1 }), &key).expect("signs")
+    };
+    for half in ["a", " ", "a-sign"] {
+        std::fs::write(&file, half).expect("written");
+        tokio::task::block_in_place(|| gate.app().reread());
+        for (secret, refused) in [(half, true), (SECRET, false)] {
+            let answer = send(&gate, Method::POST, "/echo/x", &CALL, &signed(secret)).await;
+            assert_eq!(
+                answer.status == 401,
+                refused,
+                "{half:?} {secret:?}: {answer:?}"
+            );
+        }
+    }
+    let other = "another-signing-secret-of-the-package";
+    std::fs::write(&file, other).expect("written");
+    tokio::task::block_in_place(|| gate.app().reread());
+    for (secret, refused) in [(SECRET, true), (other, false)] {
+        let answer = send(&gate, Method::POST, "/echo/x", &CALL, &signed(secret)).await;
+        assert_eq!(answer.status == 401, refused, "{secret:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_has_a_size() {
     let gate = gate().await;

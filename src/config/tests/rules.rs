@@ -306,6 +306,10 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
         "",
     ),
     (
+        "  jwt_signing_secret: { env: SECRET }",
+        "SG-6004 marketing_cloud.jwt_signing_secret: must have 16",
+    ),
+    (
         "  next_jwt_signing_secret: { env: OTHER_KEY }",
         "SG-6004 marketing_cloud.next_jwt_signing_secret: is of no use",
     ),
