@@ -118,6 +118,8 @@ pub enum Fault {
     OtherEmailDomain,
     /// The route wants a permission that the person lacks.
     PermissionMissing,
+    /// The session has no refresh token, and so no way into another business unit.
+    UnitFixed,
     /// The package's app posts a signed token, as before OAuth.
     LegacySignIn,
     /// A frame's cookies do not come back.
@@ -182,7 +184,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 79] = [
+    pub const ALL: [Self; 80] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -239,6 +241,7 @@ impl Fault {
         Self::OtherEnterprise,
         Self::OtherEmailDomain,
         Self::PermissionMissing,
+        Self::UnitFixed,
         Self::LegacySignIn,
         Self::FrameCookies,
         Self::HandoverRefused,
@@ -425,6 +428,7 @@ impl Fault {
             | Self::OtherEnterprise
             | Self::OtherEmailDomain
             | Self::PermissionMissing
+            | Self::UnitFixed
             | Self::Internal => (
                 "SG-5001",
                 StatusCode::INTERNAL_SERVER_ERROR,

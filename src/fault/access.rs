@@ -50,6 +50,12 @@ pub(super) fn entry(fault: Fault) -> Option<Entry> {
             "You lack a permission for this address",
             "Ask your Marketing Cloud administrator for it, then sign out and in again; or switch to a business unit in which you have it.",
         ),
+        Fault::UnitFixed => (
+            "SG-2037",
+            StatusCode::CONFLICT,
+            "This session stays in its business unit",
+            "You are still in the unit that you were in. Whoever runs this tool: a switch needs a refresh token; add the scope `offline` to the package, and to `marketing_cloud.scope` if that is set.",
+        ),
         _ => return None,
     };
     Some(Entry {

@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::account;
 use super::pipeline::Current;
 use super::pipeline::Stop;
+use super::route::Access;
 use super::router::Served;
 use super::rules::Rule;
 use super::sign_in;
@@ -86,11 +87,12 @@ impl Worker {
     }
 
     /// The rules that hold for a request which a proxy in front asks about: those of the routes that it
-    /// names. All names count, so that whoever adds one can only make things stricter; and where rules are
-    /// configured and no name is given, all rules hold.
+    /// names. All names count, so that whoever adds one to the proxy's own can only make things stricter;
+    /// and where rules are configured and no name is given, all rules hold. For a route of Journey
+    /// Builder's no session will do.
     pub(super) fn rules_asked_for(&self, parts: &Parts) -> Result<Vec<Arc<Rule>>, Fault> {
         let router = &self.gateway.router;
-        if router.rules().next().is_none() {
+        if !router.is_selective() {
             return Ok(Vec::new());
         }
         let mut rules = Vec::new();
@@ -112,6 +114,10 @@ impl Worker {
         let uri = Uri::try_from(value.as_bytes()).map_err(|_| Fault::AmbiguousTarget)?;
         let target = Target::parse(&uri).map_err(|_| Fault::AmbiguousTarget)?;
         match self.gateway.router.find(&target, &self.gateway.site) {
+            // The proxy passes the body on itself: nobody would look for the signature.
+            Ok(Served::Route(_, route)) if matches!(route.access, Access::JourneyBuilder(_)) => {
+                Err(Fault::JourneyUnsigned)
+            }
             Ok(Served::Route(_, route)) => Ok(route.rule.clone()),
             // A page of the proxy's own.
             Ok(Served::Own(_)) | Err(Fault::NoRoute) => Ok(None),

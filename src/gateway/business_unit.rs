@@ -31,6 +31,7 @@ use crate::http::reply::Reply;
 use crate::net::ClientBody;
 use crate::oauth::provider::BusinessUnit;
 use crate::session::Live;
+use crate::session::refresh::RefreshError;
 use crate::session::refresh::Renewed;
 use crate::session::refresh::Switched;
 use crate::telemetry::metrics::labels::Switch;
@@ -82,6 +83,10 @@ impl Worker {
                     ..fault.into()
                 };
                 (Switch::Unavailable, renewed, Some(refusal))
+            }
+            // Its access token is as good as before.
+            Switched::Ended(error) if matches!(*error, RefreshError::NoToken) => {
+                (Switch::Denied, None, Some(Fault::UnitFixed.into()))
             }
             Switched::Ended(error) => {
                 gateway.events.switched(Switch::Ended);

@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::Request;
 use http::Response;
 use http::Uri;
+use http::Version;
 use http::header;
 use http::uri::Authority;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use tracing::Instrument as _;
 use super::Gateway;
 use super::body::AnswerBody;
 use super::identify::RequestIds;
+use super::pipeline::CLOSE;
+use super::pipeline::ends_connection;
 use super::record::Record;
 use super::stages::X_REQUEST_ID;
 use super::streams::Streams;
@@ -165,6 +168,9 @@ impl Front {
         };
         let audience = Audience::of(&parts.method, &parts.headers);
         let mut answer = Refusal::from(fault).reply(audience, id.as_str());
+        if ends_connection(fault) && parts.version < Version::HTTP_2 {
+            answer.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
         let (log, meter) = (self.log.clone(), Rc::clone(&self.meter));
         let clock = Arc::clone(&gateway.clock);
         let mut record = Record::begin(

@@ -38,12 +38,18 @@ impl Worker {
             Presented::Broken => Lookup::Invalid,
             Presented::Sealed(sealed) => self.open(&sealed, now).await,
             Presented::Several(twins) => {
-                let mut only = None;
+                let mut only: Option<Arc<Live>> = None;
                 for sealed in &twins {
                     match self.open(sealed, now).await {
-                        // Two sessions at once: one may be planted (fixation).
-                        Lookup::Live(_) if only.is_some() => return Lookup::Invalid,
-                        Lookup::Live(live) => only = Some(live),
+                        Lookup::Live(live) => match &only {
+                            // Two sessions at once: one may be planted (fixation).
+                            Some(other) if other.session.id != live.session.id => {
+                                return Lookup::Invalid;
+                            }
+                            // Of one session that is the session which is further on.
+                            Some(other) if !live.session.is_newer_than(&other.session) => {}
+                            _ => only = Some(live),
+                        },
                         Lookup::Unavailable => return Lookup::Unavailable,
                         Lookup::NotPresented | Lookup::Invalid => {}
                     }

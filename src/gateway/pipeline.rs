@@ -570,11 +570,11 @@ fn is_padded(value: &HeaderValue) -> bool {
 }
 
 /// Whether what follows such a request cannot be told from it (RFC 9112 §11.2).
-fn ends_connection(fault: Fault) -> bool {
+pub(super) fn ends_connection(fault: Fault) -> bool {
     matches!(fault, Fault::MalformedRequest | Fault::UnexpectedBody)
 }
 
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Browsers come by https from now on.
 pub(super) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");

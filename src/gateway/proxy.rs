@@ -369,11 +369,16 @@ impl Passage<'_> {
         };
         match waiting.wait().await {
             Some(Outcome::Renewed(renewed)) => {
+                let unit = renewed.live.session.person.business_unit;
                 *current = Some(Current {
                     live: Arc::clone(&renewed.live),
                     renewed: Some(renewed),
                     renewing: None,
                 });
+                // Switched meanwhile: what was meant for one unit is not written into another.
+                if unit != session.person.business_unit {
+                    return Ok(first(beginning, body));
+                }
             }
             Some(Outcome::Ended(error)) => return Err(Stop::ended(&error)),
             Some(Outcome::Kept | Outcome::Unavailable { .. }) | None => {

@@ -127,11 +127,11 @@ impl PathPrefix {
         self.is_whole(rest).then_some(rest)
     }
 
-    /// Whether `path` is under the prefix for a reader to whom case is nothing.
+    /// Whether `path` is under the prefix for a reader to whom case is nothing, nor a last slash.
     pub fn is_like(&self, path: &str) -> bool {
         path.split_at_checked(self.bare().len())
             .is_some_and(|(head, rest)| {
-                head.eq_ignore_ascii_case(self.bare()) && self.is_whole(rest)
+                head.eq_ignore_ascii_case(self.bare()) && (rest.is_empty() || rest.starts_with('/'))
             })
     }
 

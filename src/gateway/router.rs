@@ -37,6 +37,12 @@ impl Router {
         self.0.iter().any(|route| route.rule.is_some())
     }
 
+    /// Whether being signed in is not enough for some route.
+    pub(super) fn is_selective(&self) -> bool {
+        let signed = |route: &Route| matches!(route.access, Access::JourneyBuilder(_));
+        self.has_rules() || self.0.iter().any(signed)
+    }
+
     /// The routes' prefixes, in the order in which they are asked.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|route| route.prefix.as_str())
@@ -75,7 +81,8 @@ impl Router {
     }
 
     /// The longest prefix above `path`. Paths are case-sensitive (RFC 9110 §4.2.3), but a tool may
-    /// think otherwise: where `/admin` is for fewer people than `/`, `/Admin` is refused.
+    /// think otherwise, and of a last slash, too: where `/admin/` is for fewer people than `/`, `/Admin/`
+    /// and `/admin` are refused.
     fn first(&self, path: &str) -> Result<Option<(usize, &Route)>, Fault> {
         let mut like = Access::Public;
         let mut ruled = false;
@@ -182,6 +189,10 @@ mod tests {
             "/mc%2frest/x",
             "/public/Staff/x",
             "/public/%53taff/x",
+            // Many a tool serves `/staff/` there, too.
+            "/public/staff",
+            "/public/Staff",
+            "/public/%73taff",
         ] {
             assert_eq!(find(path), Err(Fault::AmbiguousTarget), "{path}");
         }

@@ -111,6 +111,20 @@ impl CookieNames {
         self.line(name, "", path, Duration::ZERO)
     }
 
+    /// Whether the cookies are for frames of other sites.
+    pub const fn is_embedded(&self) -> bool {
+        self.embedded
+    }
+
+    /// The same names in the other of a browser's jars: the one for frames, or the one for all else.
+    #[must_use]
+    pub const fn in_other_jar(&self) -> Self {
+        Self {
+            secure: self.secure,
+            embedded: !self.embedded,
+        }
+    }
+
     /// Whether browsers keep cookies of these names for this host and all of its paths only.
     pub const fn are_host_bound(&self) -> bool {
         self.secure

@@ -3,6 +3,9 @@
 //! A browser sends a name and a value, never the path it was told to keep them for. A `__Host-` cookie
 //! has no other path than `/`; without that prefix one of the same name may lie at any path above the
 //! page, come along with ours, and outlive a removal that names `/` only (RFC 6265bis §5.7).
+//!
+//! Cookies for frames lie in a jar of their own (CHIPS). A site that is framed from now on, or no longer,
+//! gets what it set before beside what it sets now, and has to take it out of the other jar.
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -49,13 +52,17 @@ impl<'a> Jar<'a> {
         ours.chain(theirs).take(MAX_REMOVALS).collect()
     }
 
-    /// Lines that remove `name` at every other path from which it may have come.
+    /// Lines that remove `name` from the other jar and at every other path from which it may have come.
+    /// They stand before the line that sets it: a browser with one jar takes them for that one's.
     pub fn shadows(&self, names: &CookieNames, name: &str) -> impl Iterator<Item = HeaderValue> {
+        // A name that browsers bind to the host comes twice from two jars only.
+        let two_jars = names.is_embedded() || names.are_host_bound() && self.is_doubled(name);
+        let other_jar = two_jars.then(|| names.in_other_jar().clear(name));
         let paths = (!names.are_host_bound()).then(|| other_paths(self.path));
-        paths
+        let paths = paths.into_iter().flatten();
+        other_jar
             .into_iter()
-            .flatten()
-            .map(|path| names.clear_at(name, path))
+            .chain(paths.map(|path| names.clear_at(name, path)))
     }
 }
 
@@ -139,6 +146,35 @@ mod tests {
             .collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(lines(false, "/a/b", &many).len(), MAX_REMOVALS);
+    }
+
+    /// A site that is framed from now on, or no longer, finds cookies in the other of a browser's two jars
+    /// (CHIPS): a removal has no effect there.
+    #[test]
+    fn what_lies_in_the_other_jar_is_removed_there() {
+        const NAME: &str = "__Host-Http-sidegate";
+        let [once, twice] = [
+            "__Host-Http-sidegate=a",
+            "__Host-Http-sidegate=a; __Host-Http-sidegate=b",
+        ];
+        let names = CookieNames::new(true);
+        for (names, cookie, expected) in [
+            (names.clone(), once, &[false][..]),
+            (names.clone(), twice, &[false, true]),
+            (names.clone().embedded(), once, &[false, true]),
+            (names.embedded(), twice, &[false, true]),
+        ] {
+            let headers = request(cookie);
+            let lines = Jar::new(&headers, "/").removals(&names, &[NAME]);
+            let mut partitioned: Vec<bool> = lines
+                .iter()
+                .map(|line| line.to_str().expect("text"))
+                .inspect(|line| assert!(line.contains("=; ") && line.contains("Secure"), "{line}"))
+                .map(|line| line.contains("Partitioned"))
+                .collect();
+            partitioned.sort_unstable();
+            assert_eq!(partitioned, expected, "{names:?} {cookie}");
+        }
     }
 
     #[test]

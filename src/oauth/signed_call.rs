@@ -20,19 +20,51 @@ use serde::Deserialize;
 
 use crate::time::UnixTime;
 
+/// The secret of a package that signs its calls.
+pub struct SigningSecret(DecodingKey);
+
+impl SigningSecret {
+    /// A `text` as the package shows it, whose bytes are the key. A short one can be found by trying
+    /// (RFC 7518 §3.2): half of a file, or a place holder.
+    pub fn parse(text: &str) -> Result<Self, BadSigningSecret> {
+        let visible = text.bytes().all(|b| b.is_ascii_graphic());
+        if !visible || !(SHORTEST..=LONGEST).contains(&text.len()) {
+            return Err(BadSigningSecret);
+        }
+        Ok(Self(DecodingKey::from_secret(text.as_bytes())))
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(***)")
+    }
+}
+
+/// The text is no signing secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have {SHORTEST} to {LONGEST} visible ASCII characters")]
+pub struct BadSigningSecret;
+
+/// Characters of a secret that nobody finds by trying.
+const SHORTEST: usize = 16;
+
+/// No package's is longer.
+const LONGEST: usize = 1024;
+
 /// The secrets that sign calls: the one in use and, while the package's is changed, the next. They can
 /// be replaced while requests run.
 pub struct SigningSecrets(ArcSwap<Vec<DecodingKey>>);
 
 impl SigningSecrets {
-    /// `texts` as the package shows them; their bytes are the key.
-    pub fn new(texts: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        Self(ArcSwap::from_pointee(keys(texts)))
+    /// The secrets in force.
+    pub fn new(secrets: impl IntoIterator<Item = SigningSecret>) -> Self {
+        Self(ArcSwap::from_pointee(keys(secrets)))
     }
 
     /// Takes over other secrets.
-    pub fn replace(&self, texts: impl IntoIterator<Item: AsRef<str>>) {
-        self.0.store(keys(texts).into());
+    pub fn replace(&self, secrets: impl IntoIterator<Item = SigningSecret>) {
+        self.0.store(keys(secrets).into());
     }
 
     /// The claims of a signed call, as JSON byte for byte, if one of the secrets signed it and it is of
@@ -134,11 +166,8 @@ fn claims(token: &[u8]) -> Option<Bytes> {
     URL_SAFE_NO_PAD.decode(payload).ok().map(Bytes::from)
 }
 
-fn keys(texts: impl IntoIterator<Item: AsRef<str>>) -> Vec<DecodingKey> {
-    let texts = texts.into_iter();
-    texts
-        .map(|text| DecodingKey::from_secret(text.as_ref().as_bytes()))
-        .collect()
+fn keys(secrets: impl IntoIterator<Item = SigningSecret>) -> Vec<DecodingKey> {
+    secrets.into_iter().map(|secret| secret.0).collect()
 }
 
 /// How far two clocks may be apart.
@@ -159,8 +188,36 @@ mod tests {
 
     const SECRET: &str = "a-signing-secret-of-the-package";
 
+    const NEXT: &str = "the-next-one-of-the-package";
+
+    fn parsed(text: &str) -> SigningSecret {
+        SigningSecret::parse(text).expect("a secret")
+    }
+
     fn secrets() -> SigningSecrets {
-        SigningSecrets::new([SECRET, "the-next-one"])
+        SigningSecrets::new([SECRET, NEXT].map(parsed))
+    }
+
+    #[test]
+    fn what_can_be_found_by_trying_is_no_secret() {
+        for text in [
+            "",
+            " ",
+            "x",
+            "fifteen-letters",
+            "sixteen letters!",
+            "sixteen-letters\n",
+        ] {
+            assert_eq!(
+                SigningSecret::parse(text).err(),
+                Some(BadSigningSecret),
+                "{text:?}"
+            );
+        }
+        assert!(SigningSecret::parse(&"x".repeat(LONGEST + 1)).is_err());
+        for text in ["sixteen-letters!", SECRET] {
+            assert_eq!(format!("{:?}", parsed(text)), "SigningSecret(***)");
+        }
     }
 
     fn now() -> UnixTime {
@@ -201,7 +258,7 @@ mod tests {
         let call = json!({ "activityId": "a", "inArguments": [{ "email": "x" }] });
         for (secret, expected) in [
             (SECRET, Ok(call.clone())),
-            ("the-next-one", Ok(call.clone())),
+            (NEXT, Ok(call.clone())),
             ("", Err(NotSigned::Signature)),
             ("another", Err(NotSigned::Signature)),
         ] {
@@ -212,7 +269,7 @@ mod tests {
             );
         }
         let secrets = secrets();
-        secrets.replace(["third"]);
+        secrets.replace([parsed("the-third-of-the-package")]);
         let old = signed(Algorithm::HS256, SECRET, &call);
         assert_eq!(
             secrets.verify(old.as_bytes(), now()),

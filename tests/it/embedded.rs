@@ -62,7 +62,16 @@ async fn every_cookie_is_fit_for_a_frame_and_removed_as_it_was_set() {
     let cleared = browser.post("/oauth2/sign_out", "").await;
     for answer in [started, finished, cleared] {
         let lines = answer.set_cookies();
+        // What the jar outside of frames may hold from before goes, too.
+        let (old, lines): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .partition(|line| line.ends_with("=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"));
         assert!(!lines.is_empty(), "{answer:?}");
+        for line in old {
+            let name = line.split('=').next().expect("a name");
+            let same = |other: &String| other.starts_with(&format!("{name}=; "));
+            assert!(lines.iter().any(same), "{line}");
+        }
         for line in lines {
             assert!(
                 line.contains("; HttpOnly; SameSite=None; Partitioned; Secure; Path=/"),
@@ -289,6 +298,45 @@ async fn what_a_window_hands_over_is_good_for_a_minute() {
         let refused = frame.post("/oauth2/handover", body.to_owned()).await;
         assert_eq!((refused.status, refused.code().as_str()), (400, "SG-2052"));
     }
+}
+
+/// Old cookies lie in one jar of the browser, new ones in the other, and both come along.
+#[tokio::test]
+async fn a_site_that_is_framed_from_now_on_locks_nobody_out() {
+    let gate = Gate::start().await;
+    let old = gate.signed_in("ada").await;
+    let later = gate.changed(|text| text.replace("\nroutes:", "\n  embedded: true\nroutes:"));
+    let mut new = gate.browser().through(later.address);
+    assert_eq!(new.sign_in("/", "ada").await.status, 303);
+    let both = |one: &Browser, other: &Browser| {
+        let (one, other) = (&one.jar["sidegate"], &other.jar["sidegate"]);
+        format!("sidegate={one}; sidegate={other}")
+    };
+    // Two sessions: neither is believed, and both jars are emptied.
+    let cookies = both(&old, &new);
+    let fields = [SCRIPT[0], ("cookie", cookies.as_str())];
+    let mut browser = gate.browser().through(later.address);
+    let answer = browser.send(Method::GET, "/", &fields, Bytes::new()).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    let lines = answer.set_cookies();
+    for partitioned in [true, false] {
+        let removed = |line: &&String| {
+            line.starts_with("sidegate=;") && line.contains("Partitioned") == partitioned
+        };
+        assert_eq!(lines.iter().filter(removed).count(), 1, "{lines:?}");
+    }
+    // Two states of one session: that is the session.
+    let before = new.clone();
+    gate.advance(1_100);
+    assert_eq!(new.fetch("/mc/rest/echo/x").await.status, 200);
+    assert_ne!(before.jar["sidegate"], new.jar["sidegate"]);
+    for cookies in [both(&before, &new), both(&new, &before)] {
+        let fields = [SCRIPT[0], ("cookie", cookies.as_str())];
+        let mut browser = gate.browser().through(later.address);
+        let answer = browser.send(Method::GET, "/", &fields, Bytes::new()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(gate.control().stats().reuses, 0);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use sidegate::sandbox::Recorded;
 use crate::support::Answer;
 use crate::support::Gate;
 use crate::support::Plan;
+use crate::support::browser::SCRIPT;
 use crate::support::browser::exchange;
 use crate::support::browser::request;
 
@@ -174,6 +175,69 @@ async fn a_session_does_not_stand_in_for_a_signature() {
     let seen = last(&gate);
     assert_eq!(field(&seen, "x-marketing-cloud-journey"), None);
     assert_eq!(field(&seen, "x_marketing_cloud_journey"), None);
+}
+
+/// A proxy in front that lets the gateway decide forwards the body itself, so that nobody has looked for
+/// a signature.
+#[tokio::test]
+async fn a_proxy_in_front_is_not_told_that_a_session_will_do() {
+    let gate = gate().await;
+    let mut browser = gate.signed_in("ada").await;
+    for (name, target, outcome) in [
+        ("x-original-uri", "/echo/activity/execute", (401, true)),
+        ("x-forwarded-uri", "/echo/claims/execute?x", (401, true)),
+        ("x-original-uri", "/echo/x", (202, false)),
+    ] {
+        let mut fields = SCRIPT.to_vec();
+        fields.push((name, target));
+        let answer = browser
+            .send(Method::GET, "/oauth2/auth", &fields, Bytes::new())
+            .await;
+        let unsigned = answer.text().contains("SG-2060");
+        assert_eq!((answer.status, unsigned), outcome, "{target}");
+    }
+    assert_eq!(browser.fetch("/oauth2/auth").await.status, 202);
+}
+
+/// While a file is written, half a secret stands in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_secret_signs_nothing() {
+    const SECRET: &str = "a-signing-secret-of-the-package";
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("secret");
+    std::fs::write(&file, SECRET).expect("written");
+    let gate = Gate::with(Plan {
+        marketing_cloud: format!("  jwt_signing_secret: {{ file: {} }}\n", file.display()),
+        routes:
+            "\n  - { path: /echo/, to: TOOL, access: journey_builder }\n  - { path: /, to: TOOL }\n"
+                .to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    let signed = |secret: &str| {
+        let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+        jsonwebtoken::encode(&header, &json!({ "a": 1 }), &key).expect("signs")
+    };
+    for half in ["a", " ", "a-sign"] {
+        std::fs::write(&file, half).expect("written");
+        tokio::task::block_in_place(|| gate.app().reread());
+        for (secret, refused) in [(half, true), (SECRET, false)] {
+            let answer = send(&gate, Method::POST, "/echo/x", &CALL, &signed(secret)).await;
+            assert_eq!(
+                answer.status == 401,
+                refused,
+                "{half:?} {secret:?}: {answer:?}"
+            );
+        }
+    }
+    let other = "another-signing-secret-of-the-package";
+    std::fs::write(&file, other).expect("written");
+    tokio::task::block_in_place(|| gate.app().reread());
+    for (secret, refused) in [(SECRET, true), (other, false)] {
+        let answer = send(&gate, Method::POST, "/echo/x", &CALL, &signed(secret)).await;
+        assert_eq!(answer.status == 401, refused, "{secret:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]

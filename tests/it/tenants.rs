@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use crate::support::Browser;
 use crate::support::House;
 use crate::support::Redis;
+use crate::support::Wire;
 use crate::support::browser::SCRIPT;
 use crate::support::house::NAMES;
 use crate::support::house::SECRET;
@@ -271,6 +272,23 @@ async fn a_host_that_is_nobodys_is_misdirected() {
         let text = format!("{head}\r\nConnection: close\r\n\r\n");
         let answer = raw::talk(house.door(), text).await;
         assert_eq!(raw::status(&answer), expected, "{head}");
+    }
+}
+
+/// As with one tenant (RFC 9112 §11.2).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_behind_a_request_that_names_two_hosts() {
+    let house = House::start().await;
+    let port = house.door().port();
+    for first in ["127.0.0.1", "127.0.0.9"] {
+        let mut wire = Wire::connect(house.door()).await;
+        wire.send(format!(
+            "GET /open/echo/x HTTP/1.1\r\nHost: {first}:{port}\r\nHost: 127.0.0.2:{port}\r\n\r\n"
+        ))
+        .await;
+        let answer = wire.message().await.expect("an answer");
+        assert_eq!(answer.status(), 400, "{first}");
+        assert_eq!(answer.all("connection"), ["close"], "{first}");
     }
 }
 

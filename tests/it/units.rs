@@ -1,5 +1,6 @@
 //! Business units: a session moves from one to another as one line of tokens, whatever comes at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,12 +9,15 @@ use sidegate::app::App;
 use sidegate::sandbox::Fault;
 use sidegate::sandbox::Place;
 use sidegate::sandbox::Settings;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::support::Answer;
 use crate::support::Browser;
 use crate::support::Gate;
 use crate::support::Plan;
+use crate::support::Puppet;
 use crate::support::Redis;
 use crate::support::Scrape;
 use crate::support::browser::SCRIPT;
@@ -241,6 +245,76 @@ async fn a_refused_unit_leaves_the_session_where_it_was() {
     let answer = switch(&mut ada, EUROPE).await;
     assert_eq!((answer.status, answer.code()), (401, "SG-2001".to_owned()));
     assert!(ada.jar.is_empty(), "{:?}", ada.jar);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_switch_stays_signed_in() {
+    let gate = Gate::with(Plan {
+        // A package without the scope `offline`.
+        edit: Some(Arc::new(|reply| {
+            let members = reply.as_object_mut().expect("an object");
+            members.remove("refresh_token").expect("it was there");
+        })),
+        ..Plan::default()
+    })
+    .await;
+    let mut ada = gate.signed_in("ada").await;
+    let cookie = ada.jar["sidegate"].clone();
+    let answer = switch(&mut ada, PACIFIC).await;
+    assert_eq!((answer.status, answer.code()), (409, "SG-2037".to_owned()));
+    assert_eq!(answer.json()["current_business_unit"], EUROPE);
+    assert_eq!(ada.jar.get("sidegate"), Some(&cookie));
+    assert_eq!(unit(&mut ada).await, EUROPE);
+    assert_eq!(switch(&mut ada, EUROPE).await.status, 200, "it is there");
+}
+
+/// What a page of one unit has written is not written into another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_not_sent_again_in_another_unit() {
+    let switched = Arc::new(Semaphore::new(0));
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let (waits, tell) = (Arc::clone(&switched), arrived.clone());
+    let puppet = Puppet::playing(move |_, mut line| {
+        let (waits, tell) = (Arc::clone(&waits), tell.clone());
+        async move {
+            while line.request().await.is_some() {
+                tell.send(()).expect("somebody waits");
+                waits.acquire().await.expect("open").forget();
+                line.say(
+                    "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ncontent-length: 0\r\n\r\n",
+                )
+                .await;
+            }
+        }
+    })
+    .await;
+    let gate = Gate::with(Plan {
+        sandbox: Settings {
+            rest_instance_url: Some(puppet.origin()),
+            ..Settings::default()
+        },
+        instance_hosts: Some(format!("\"SANDBOX\", \"{}\"", puppet.origin())),
+        ..Plan::default()
+    })
+    .await;
+    let mut ada = gate.signed_in("ada").await;
+    gate.advance(60);
+    let mut writer = ada.clone();
+    let under_way = tokio::spawn(async move {
+        let answer = writer.post("/mc/rest/x", "{}").await;
+        (answer, writer)
+    });
+    arrivals.recv().await.expect("a request");
+    assert_eq!(switch(&mut ada, PACIFIC).await.status, 200);
+    switched.add_permits(9);
+    let (answer, writer) = under_way.await.expect("no panic");
+    assert_eq!((answer.status, puppet.seen().len()), (401, 1));
+    assert_eq!(writer.jar, ada.jar, "the browser is where the session is");
+    // In the same unit it is sent again.
+    gate.advance(60);
+    let seen = puppet.seen().len();
+    assert_eq!(ada.post("/mc/rest/x", "{}").await.status, 401);
+    assert_eq!(puppet.seen().len(), seen + 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

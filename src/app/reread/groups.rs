@@ -23,6 +23,7 @@ use crate::net::tls;
 use crate::net::tls::Identity;
 use crate::oauth::Provider;
 use crate::oauth::provider::Client;
+use crate::oauth::signed_call::SigningSecret;
 use crate::oauth::signed_call::SigningSecrets;
 use crate::session::Revocations;
 use crate::time::Clock;
@@ -123,9 +124,14 @@ impl Group for SigningSecretFiles {
     fn read(&self) -> Reading {
         let (secrets, span) = (Arc::clone(&self.secrets), self.span.clone());
         reading(&self.sources, move |texts| {
+            let mut read = Vec::with_capacity(texts.len());
+            for (text, place) in texts {
+                let secret = SigningSecret::parse(text.expose_secret());
+                read.push(secret.map_err(|error| format!("{place}: {error}"))?);
+            }
             Ok(Box::new(move || {
                 let _named = span.entered();
-                secrets.replace(texts.iter().map(|(text, _)| text.expose_secret()));
+                secrets.replace(read);
                 tracing::info!(
                     event = "signing_secret.changed",
                     "Signing secrets taken over."

@@ -1,7 +1,6 @@
 //! What Journey Builder's calls need: the package's signing secrets, and routes for them.
 
 use secrecy::ExposeSecret as _;
-use secrecy::SecretString;
 
 use super::Resolver;
 use super::values;
@@ -14,6 +13,7 @@ use crate::gateway::route::Access;
 use crate::gateway::route::Destination;
 use crate::gateway::route::JourneyBody;
 use crate::gateway::route::Token;
+use crate::oauth::signed_call::SigningSecret;
 use crate::oauth::signed_call::SigningSecrets;
 
 impl Resolver<'_> {
@@ -29,13 +29,22 @@ impl Resolver<'_> {
             let path = section.child("next_jwt_signing_secret");
             self.bad(&path, "is of no use without jwt_signing_secret");
         }
-        let mut read = |key: &str, raw: Option<RawSecret>| self.secret(&section.child(key), raw?);
+        let mut read = |key: &str, raw: Option<RawSecret>| {
+            let path = section.child(key);
+            let (text, source) = self.secret(&path, raw?)?;
+            match SigningSecret::parse(text.expose_secret()) {
+                Ok(secret) => Some((secret, source)),
+                Err(error) => {
+                    self.bad(&path, error.to_string());
+                    None
+                }
+            }
+        };
         let first = read("jwt_signing_secret", first);
         let next = read("next_jwt_signing_secret", next);
-        let (texts, sources): (Vec<SecretString>, Vec<SecretSource>) =
+        let (secrets, sources): (Vec<SigningSecret>, Vec<SecretSource>) =
             [first?].into_iter().chain(next).unzip();
-        let texts = texts.iter().map(SecretString::expose_secret);
-        Some((SigningSecrets::new(texts), sources))
+        Some((SigningSecrets::new(secrets), sources))
     }
 
     /// What of a signed call a tool gets; only a route for such calls can say so.

@@ -6,6 +6,7 @@ use super::Resolver;
 use super::values;
 use crate::config::place::KeyPath;
 use crate::config::problem::Code;
+use crate::config::problem::Risk;
 use crate::config::raw::RawRequire;
 use crate::config::raw::RawTexts;
 use crate::gateway::Route;
@@ -13,6 +14,7 @@ use crate::gateway::Rule;
 use crate::gateway::route::Access;
 use crate::oauth::Permissions;
 use crate::oauth::Provider;
+use crate::oauth::partner::Tenants;
 use crate::oauth::permissions::Pattern;
 use crate::oauth::permissions::PermissionName;
 use crate::oauth::provider::BusinessUnit;
@@ -36,7 +38,7 @@ impl Resolver<'_> {
         if unit.is_none() && require.is_none() {
             return None;
         }
-        if matches!(access, Some(Access::Public | Access::Optional)) {
+        if !matches!(access, None | Some(Access::SignedIn)) {
             let key = if require.is_some() {
                 "require"
             } else {
@@ -88,6 +90,31 @@ impl Resolver<'_> {
             units: units.unwrap_or_else(|| target.into_iter().collect()).into(),
             target,
         }))
+    }
+
+    /// What a mail address says of a person is up to the administrators of the person's account.
+    pub(super) fn trusts_mail_addresses(
+        &mut self,
+        tenant: &KeyPath,
+        routes: &[Route],
+        provider: Option<&Provider>,
+    ) {
+        let partner = provider.and_then(|provider| provider.partner.as_ref());
+        if !partner.is_some_and(|partner| partner.tenants == Tenants::Any) {
+            return;
+        }
+        for (index, route) in routes.iter().enumerate() {
+            let by_mail =
+                |rule: &Arc<Rule>| !rule.email_domains.is_empty() && rule.enterprises.is_empty();
+            if route.rule.as_ref().is_some_and(by_mail) {
+                let entry = tenant.child("routes").index(index);
+                let path = entry.child("require").child("email_domain");
+                let message = "any account's administrators can give its people such addresses";
+                self.findings
+                    .warn(Risk::AnyTenant, &path, message)
+                    .hint("name the enterprise as well, or list the tenants of partner");
+            }
+        }
     }
 
     /// A list that means something only if it is not empty: an empty rule would let everybody in.

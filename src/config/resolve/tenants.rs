@@ -125,6 +125,7 @@ impl Resolver<'_> {
         let (provider, client_secret_sources) = self.provider(section, package);
         let routes = self.routes(section, routes, common.endpoints, common.tls);
         self.needs_signing_secret(section, &routes, signing_secrets.is_some());
+        self.trusts_mail_addresses(section, &routes, provider.as_ref());
         let places = rotation::paths(section).map(|path| self.findings.places.value(&path));
         let mut urls = urls.into_iter();
         Some(Tenant {

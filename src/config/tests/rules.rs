@@ -28,6 +28,28 @@ fn each_rule_of_routes_is_kept_or_broken() {
     try_each("    to: http://127.0.0.1:3000\n", ROUTES);
 }
 
+/// The administrators of another account write what they like into the mail addresses of its people.
+#[test]
+fn mail_addresses_of_any_tenant_prove_nothing() {
+    let cases = [
+        ("any", "{ email_domain: a.example }", true),
+        ("any", "{ email_domain: a.example, enterprise: 1 }", false),
+        ("any", "{ enterprise: 1 }", false),
+        ("[mcxyz]", "{ email_domain: a.example }", false),
+    ];
+    for (tenants, require, warned) in cases {
+        let partner = format!("  subdomain: mcabc\n  partner: {{ tenants: {tenants} }}\n");
+        let text = edited("  subdomain: mcabc\n", &partner);
+        let found = findings(&format!("{text}    require: {require}\n"));
+        let warning = "SG-6120 routes[0].require.email_domain".to_owned();
+        assert_eq!(
+            found.contains(&warning),
+            warned,
+            "{tenants} {require}: {found:?}"
+        );
+    }
+}
+
 /// Adds each line after `after`. Findings are separated by ` | `; nothing is neither problem nor warning.
 fn try_each(after: &str, rules: &[(&str, &str)]) {
     for (added, found) in rules {
@@ -286,6 +308,10 @@ const MARKETING_CLOUD: &[(&str, &str)] = &[
     (
         "  jwt_signing_secret: { env: OTHER_KEY }\n  next_jwt_signing_secret: { env: KEY }",
         "",
+    ),
+    (
+        "  jwt_signing_secret: { env: SECRET }",
+        "SG-6004 marketing_cloud.jwt_signing_secret: must have 16",
     ),
     (
         "  next_jwt_signing_secret: { env: OTHER_KEY }",

@@ -91,6 +91,16 @@ fn parameters(field: &str) -> Option<Vec<(&str, String)>> {
             let (value, after) = after.split_at(end);
             (value.trim_end().to_owned(), after)
         };
+        // `charset ` or `charset*`: a lenient reader finds there what the check of the charset does not.
+        let near = name
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("charset"));
+        let token = name
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !DELIMITERS.contains(&b));
+        if !token || name.is_empty() || near && name.len() > 7 {
+            return None;
+        }
         found.push((name, value));
         rest = after.trim_start_matches([' ', '\t']);
         if !rest.is_empty() && !rest.starts_with(';') {
@@ -98,6 +108,9 @@ fn parameters(field: &str) -> Option<Vec<(&str, String)>> {
         }
     }
 }
+
+/// What no token holds (RFC 9110 §5.6.2).
+const DELIMITERS: &[u8] = b"\"(),/:;<=>?@[\\]{}";
 
 /// A quoted string after its first quote, and what follows it.
 fn unquote(text: &str) -> Option<(String, &str)> {

@@ -300,6 +300,19 @@ fn media_types_say_whether_there_is_an_envelope() {
             Err(F::Media),
         ),
         (&[("content-type", "text/xml; charset")], Err(F::Media)),
+        // Whoever is lenient reads another charset there than we do.
+        (
+            &[("content-type", "text/xml; charset =utf-7")],
+            Err(F::Media),
+        ),
+        (
+            &[("content-type", "text/xml; charset*=utf-8''utf-7")],
+            Err(F::Media),
+        ),
+        (
+            &[("content-type", "text/xml; x charset=utf-7")],
+            Err(F::Media),
+        ),
         (
             &[("content-type", "text/xml; charset=\"utf-8")],
             Err(F::Media),

@@ -35,6 +35,7 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
         "    business_unit: 1\n    require: { business_unit: [1] }",
         "SG-6004 routes[0].require.business_unit: stands beside",
     ),
+    ("    require: { email_domain: [a.example] }", ""),
     (
         "    access: optional\n    require: { enterprise: [1] }",
         "SG-6004 routes[0].require: a rule needs",
@@ -51,6 +52,10 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
     (
         "    access: journey_builder\n    journey_body: decoded\n    token: bearer",
         "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[0].token: a call of",
+    ),
+    (
+        "    access: journey_builder\n    require: { enterprise: [1] }",
+        "SG-6003 marketing_cloud.jwt_signing_secret | SG-6004 routes[0].require: a rule needs",
     ),
     (
         "    access: journey_builder\n    journey_body: json",
