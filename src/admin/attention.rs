@@ -103,3 +103,76 @@ const SECRET_SOON: u64 = (rotation::LIFETIME.as_secs() - rotation::SOON.as_secs(
 
 /// Steps of five minutes.
 const RECENT: usize = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::report::Certificate;
+    use crate::admin::report::Upstream;
+
+    fn quiet() -> Report {
+        Report {
+            version: "0",
+            now: String::new(),
+            started: String::new(),
+            uptime_seconds: 0,
+            ready: true,
+            reasons: Vec::new(),
+            workers: 2,
+            connections: 0,
+            streams: 0,
+            attention: Vec::new(),
+            tenants: Vec::new(),
+            upstreams: Vec::new(),
+            store: None,
+            certificate: None,
+            keys: Vec::new(),
+            files: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_well_is_not_told() {
+        let mut report = quiet();
+        assert_eq!(of(&report).len(), 0);
+        report.store = Some("up");
+        report.certificate = Some(Certificate {
+            valid_until: String::new(),
+            days_left: 14,
+        });
+        assert_eq!(of(&report).len(), 0);
+    }
+
+    #[test]
+    fn each_trouble_has_its_advice() {
+        let mut report = quiet();
+        report.reasons = vec!["draining"];
+        report.store = Some("down");
+        report.certificate = Some(Certificate {
+            valid_until: String::new(),
+            days_left: 13,
+        });
+        report.upstreams = ["up", "down", "ejected", "partly_ejected"]
+            .map(|state| Upstream {
+                address: state.to_owned(),
+                state,
+                ejected_by: 0,
+            })
+            .into();
+        let told = of(&report);
+        let whats: Vec<&str> = told.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(
+            whats,
+            [
+                "This process is stopping",
+                "The session store does not answer",
+                "down fails its health checks",
+                "ejected cannot be reached and is left out",
+                "partly_ejected could not be reached by some workers, which leave it out",
+                "The certificate ends in 13 days",
+            ]
+        );
+        assert!(told.iter().all(|one| one.advice.ends_with('.')));
+    }
+}

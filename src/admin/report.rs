@@ -345,3 +345,47 @@ fn days(span: std::time::Duration) -> u64 {
 
 /// Failures that are listed.
 const MAX_PROBLEMS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_ejected_when_every_worker_leaves_it_out() {
+        for (reported_down, left_out_by, state) in [
+            (false, 0, "up"),
+            (false, 1, "partly_ejected"),
+            (false, 2, "ejected"),
+            (true, 0, "down"),
+            (true, 2, "down"),
+        ] {
+            let health = Health {
+                address: "http://127.0.0.1:3000".to_owned(),
+                reported_down,
+                left_out_by,
+            };
+            assert_eq!(upstream(health, 2).state, state);
+        }
+    }
+
+    #[test]
+    fn only_a_client_secret_has_an_end() {
+        let now = UnixTime::from_millis(1_700_000_000_000);
+        let day = std::time::Duration::from_hours(24);
+        for (what, days, left) in [
+            (CLIENT_SECRET, 10, Some(170)),
+            (CLIENT_SECRET, 400, Some(0)),
+            ("session keys", 10, None),
+        ] {
+            let mut watched = Watched::new(what, None);
+            watched.written = vec![("a".to_owned(), Some(now.minus(day * days)))];
+            let file = &group(watched, now).files[0];
+            assert_eq!(file.days_old, Some(u64::from(days)), "{what}");
+            assert_eq!(file.days_left, left, "{what}");
+        }
+        let mut gone = Watched::new(CLIENT_SECRET, None);
+        gone.written = vec![("a".to_owned(), None)];
+        let file = &group(gone, now).files[0];
+        assert_eq!((file.days_old, file.days_left), (None, None));
+    }
+}
