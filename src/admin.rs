@@ -1,11 +1,19 @@
-//! The admin listener: probes, metrics and version. Nothing on it needs, shows or changes a session.
+//! The admin listener: probes, metrics, version and the status page. Nothing on it needs, shows or
+//! changes a session.
+
+mod attention;
+pub mod files;
+mod history;
+mod page;
+mod problems;
+mod readiness;
+mod report;
+mod status;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +30,12 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+
+pub use readiness::Readiness;
+pub use status::Sources;
+pub use status::TenantSource;
 
 use crate::http::reply;
 use crate::net::listener::Acceptor;
@@ -32,49 +43,19 @@ use crate::net::socket::Bound;
 use crate::net::socket::Listener;
 use crate::telemetry::metrics::exposition;
 use crate::telemetry::metrics::exposition::Format;
-
-/// Whether traffic should come.
-#[derive(Debug, Default)]
-pub struct Readiness {
-    serving: AtomicBool,
-    /// Whether the store answers, if sessions cannot do without one.
-    store: Option<watch::Receiver<bool>>,
-}
-
-impl Readiness {
-    /// Depends on a store that says whether it answers.
-    pub fn with_store(store: watch::Receiver<bool>) -> Self {
-        Self {
-            store: Some(store),
-            ..Self::default()
-        }
-    }
-
-    /// Says whether traffic should come.
-    pub fn set_ready(&self, ready: bool) {
-        self.serving.store(ready, Ordering::Relaxed);
-    }
-
-    /// Why no traffic should come; empty if it should.
-    fn obstacles(&self) -> Vec<&'static str> {
-        let stopped = !self.serving.load(Ordering::Relaxed);
-        let alone = self.store.as_ref().is_some_and(|store| !*store.borrow());
-        let obstacles = [(stopped, "not_serving"), (alone, "session_store")];
-        let obstacles = obstacles.into_iter().filter(|(is, _)| *is);
-        obstacles.map(|(_, name)| name).collect()
-    }
-}
+use status::Status;
 
 /// The admin endpoints.
 pub struct Admin {
-    readiness: Arc<Readiness>,
+    status: Arc<Status>,
     metrics: Registry,
 }
 
 impl Admin {
-    /// Endpoints that tell of `readiness` and `metrics`.
-    pub fn new(readiness: Arc<Readiness>, metrics: Registry) -> Self {
-        Self { readiness, metrics }
+    /// Endpoints that tell of `sources` and `metrics`.
+    pub fn new(sources: Sources, metrics: Registry) -> Self {
+        let status = Arc::new(Status::new(sources));
+        Self { status, metrics }
     }
 
     /// Serves for as long as the runtime lives.
@@ -83,6 +64,7 @@ impl Admin {
             Ok(listener) => Acceptor::new(listener),
             Err(error) => return tracing::error!(%error, "The admin listener cannot listen."),
         };
+        tokio::spawn(Arc::clone(&self.status).watch());
         let this = Arc::new(self);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -118,9 +100,16 @@ impl Admin {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return reply::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
+        let readiness = &self.status.sources.readiness;
         match request.uri().path() {
-            "/livez" => status(&[]),
-            "/readyz" => status(&self.readiness.obstacles()),
+            "/" => page::show(&self.status.report()),
+            "/status.json" => match serde_json::to_value(self.status.report()) {
+                Ok(report) => reply::json(&report),
+                Err(_) => reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
+            },
+            "/livez" => probe(&[]),
+            "/startupz" => probe(&readiness.unstarted()),
+            "/readyz" => probe(&readiness.obstacles()),
             "/version" => {
                 reply::json(&json!({ "name": "sidegate", "version": env!("CARGO_PKG_VERSION") }))
             }
@@ -175,7 +164,7 @@ const HEAD: Duration = Duration::from_secs(20);
 /// How long a connection may stay, whatever it does.
 const STAY: Duration = Duration::from_mins(5);
 
-fn status(obstacles: &[&str]) -> Response<Full<Bytes>> {
+fn probe(obstacles: &[&str]) -> Response<Full<Bytes>> {
     if obstacles.is_empty() {
         return reply::json(&json!({ "status": "ok" }));
     }

@@ -128,7 +128,7 @@ impl App {
         let build::Built {
             house,
             rereader,
-            readiness,
+            sources,
             registry,
             store,
         } = build::house(
@@ -138,12 +138,16 @@ impl App {
             &tasks,
             identity,
             &upstreams,
+            count,
         )?;
         let (house, rereader) = (Arc::new(house), Arc::new(rereader));
         let provider = Arc::clone(&house.first.provider);
         rereader.reread();
         Arc::clone(&rereader).watch(control.handle());
+        let readiness = Arc::clone(&sources.readiness);
+        let probes = control.spawn(Admin::new(sources, registry).serve(admin));
         let mut workers = Vec::with_capacity(count);
+        let (accepts, accepting) = std::sync::mpsc::channel();
         for number in 0..count {
             let worker = worker::Settings {
                 listeners: public
@@ -157,13 +161,17 @@ impl App {
                 clocks,
                 log,
                 phases: phases.clone(),
+                accepts: accepts.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("sidegate-worker-{number}"));
             workers.push(thread.spawn(move || worker::run(worker))?);
         }
-        let readiness = Arc::new(readiness);
-        readiness.set_ready(true);
-        let probes = control.spawn(Admin::new(Arc::clone(&readiness), registry).serve(admin));
+        drop(accepts);
+        for _ in &workers {
+            let accepts = accepting.recv_timeout(BEGINNING);
+            accepts.map_err(|_| io::Error::other("a worker does not accept; see the log"))?;
+        }
+        readiness.set_started();
         Ok(Self {
             public: public_address,
             sockets: inherited,
@@ -226,7 +234,7 @@ impl App {
 
     /// Says to the readiness probe that no more traffic should come. All is served as before.
     pub fn turn_unready(&self) {
-        self.readiness.set_ready(false);
+        self.readiness.set_draining();
     }
 
     /// The listening sockets, for the process that goes on with them.
@@ -328,6 +336,9 @@ fn places(sockets: &[Bound]) -> io::Result<Vec<(SocketAddr, String)>> {
 fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
+
+/// How long a worker may take until it accepts.
+const BEGINNING: Duration = Duration::from_secs(10);
 
 /// A call to the provider ends by itself within five seconds.
 const LAST_CALLS: Duration = Duration::from_secs(6);

@@ -14,7 +14,7 @@
 //! | [`cli`] | arguments become a command, a command an exit code |
 //! | [`app`], [`lifecycle`] | the composition root; signals and drain |
 //! | [`doctor`] | tries the real thing, step by step |
-//! | [`admin`] | probes, metrics |
+//! | [`admin`] | probes, metrics, the status page |
 //! | [`config`] | YAML with positions, raw tree, resolved tree, problems |
 //! | [`gateway`] | the pipeline: route → session → freshness → cross-site check → sanitize → authorize → forward → reply → record |
 //! | [`session`] | the session, its cookies, its refresh (single flight) |

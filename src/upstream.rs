@@ -38,6 +38,7 @@ pub use names::Resolving;
 pub use names::SystemResolver;
 pub use settings::Timeouts;
 pub use settings::Upstream;
+pub use shared::Health;
 pub use shared::Upstreams;
 pub use tls::ClientTls;
 pub use tls::UpstreamTlsError;

@@ -20,6 +20,7 @@ use super::reread::Rereader;
 use super::reread::RevocationFile;
 use super::reread::UpstreamTlsFiles;
 use crate::admin::Readiness;
+use crate::admin::Sources;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
@@ -62,7 +63,8 @@ pub(super) fn house(
     control: &Handle,
     tasks: &TaskTracker,
     identity: Option<Arc<Identity>>,
-    upstreams: &Upstreams,
+    upstreams: &Arc<Upstreams>,
+    workers: usize,
 ) -> Result<Built, StartError> {
     let (first, more) = (config.first, std::mem::take(&mut config.more));
     let revocations = Arc::<Revocations>::default();
@@ -88,6 +90,7 @@ pub(super) fn house(
         revocations: Vec::new(),
         ready: Vec::new(),
         stores: Vec::new(),
+        sources: Vec::new(),
     };
     let (first, mut others) = builder.tenant(first, &revocations)?;
     for tenant in more {
@@ -102,7 +105,9 @@ pub(super) fn house(
         revocations,
         ready,
         stores,
+        sources: tenants,
     } = builder;
+    let several = !others.is_empty();
     let hall = if others.is_empty() {
         Arc::clone(&first.traffic)
     } else {
@@ -117,19 +122,33 @@ pub(super) fn house(
     let watched = Watched {
         keys: config.key_sources,
         not_before: config.not_before,
-        certificate: config.tls.zip(identity),
+        certificate: config.tls.zip(identity.clone()),
         upstreams: upstreams.tls_of_files(),
     };
     let clock = &ports.clock;
     groups.extend(watched.groups(&common.keys, &revocations, clock));
+    let rereader = Rereader::new(groups, revocations, Arc::clone(clock));
+    let readiness = all(ready, control).map_or_else(Readiness::default, Readiness::with_store);
+    let sources = Sources {
+        clock: Arc::clone(clock),
+        readiness: Arc::new(readiness),
+        workers,
+        tenants,
+        hall: several.then(|| Arc::clone(&hall)),
+        upstreams: Arc::clone(upstreams),
+        store: store.clone(),
+        keys: Arc::clone(&common.keys),
+        identity,
+        files: rereader.board(),
+    };
     Ok(Built {
         house: House {
             first: Arc::new(first),
             more: others.into_iter().map(Arc::new).collect(),
             hall,
         },
-        rereader: Rereader::new(groups, revocations, Arc::clone(clock)),
-        readiness: all(ready, control).map_or_else(Readiness::default, Readiness::with_store),
+        rereader,
+        sources,
         registry,
         store,
     })
@@ -217,8 +236,8 @@ pub(super) struct Built {
     pub(super) house: House,
     /// Watches files.
     pub(super) rereader: Rereader,
-    /// What probes are told.
-    pub(super) readiness: Readiness,
+    /// What probes and the status page are told.
+    pub(super) sources: Sources,
     /// What scrapes are told.
     pub(super) registry: Registry,
     /// Whether the session store answers.

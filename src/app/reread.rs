@@ -30,11 +30,17 @@ pub(super) use groups::RevocationFile;
 pub(super) use groups::SigningSecretFiles;
 pub(super) use upstream_tls::UpstreamTlsFiles;
 
+use crate::admin::files::Files;
+use crate::admin::files::Read;
+use crate::admin::files::Watched;
 use crate::session::Revocations;
 use crate::time::Clock;
 
 /// Files that are taken over together, or not at all.
 pub(super) trait Group: Send {
+    /// What they are, for the status page.
+    fn about(&self) -> Watched;
+
     /// The files.
     fn files(&self) -> Vec<PathBuf>;
 
@@ -52,10 +58,11 @@ pub(super) struct Reading {
 
 type Digest = [u8; 32];
 
-/// A group, and what was found in its files last.
+/// A group, what was found in its files last, and its place on the board.
 struct Known {
     group: Box<dyn Group>,
     seen: Option<Digest>,
+    place: usize,
 }
 
 /// Reads files again and takes over what is good.
@@ -63,6 +70,7 @@ pub(super) struct Rereader {
     groups: Mutex<Vec<Known>>,
     revocations: Vec<Arc<Revocations>>,
     clock: Arc<dyn Clock>,
+    board: Arc<Files>,
 }
 
 impl Rereader {
@@ -71,34 +79,53 @@ impl Rereader {
         revocations: Vec<Arc<Revocations>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let board = Arc::<Files>::default();
         let watched = groups.into_iter().filter(|group| !group.files().is_empty());
+        let watched = watched.map(|group| Known {
+            place: board.add(group.about()),
+            group,
+            seen: None,
+        });
         Self {
-            groups: Mutex::new(watched.map(|group| Known { group, seen: None }).collect()),
+            groups: Mutex::new(watched.collect()),
             revocations,
             clock,
+            board,
         }
+    }
+
+    /// What is known of the files.
+    pub(super) fn board(&self) -> Arc<Files> {
+        Arc::clone(&self.board)
     }
 
     /// Reads all files, now. What is in force stays where a file has not changed or is no good.
     pub(super) fn reread(&self) {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        for Known { group, seen } in groups.iter_mut() {
+        let now = self.clock.now();
+        for Known { group, seen, place } in groups.iter_mut() {
             let Reading { digest, outcome } = group.read();
-            if seen.replace(digest) == Some(digest) {
-                continue;
-            }
-            match outcome {
-                Ok(take_over) => take_over(),
-                Err(problem) => tracing::error!(
-                    event = "files.refused",
-                    problem,
-                    "A changed file is no good; what was in force stays."
-                ),
-            }
+            let before = seen.replace(digest);
+            let read = match outcome {
+                _ if before == Some(digest) => Read::Same,
+                Ok(take_over) => {
+                    take_over();
+                    before.map_or(Read::First, |_| Read::TakenOver)
+                }
+                Err(problem) => {
+                    tracing::error!(
+                        event = "files.refused",
+                        problem,
+                        "A changed file is no good; what was in force stays."
+                    );
+                    Read::Refused
+                }
+            };
+            self.board.tell(*place, &group.files(), read, now);
         }
         drop(groups);
         for revocations in &self.revocations {
-            revocations.tidy(self.clock.now());
+            revocations.tidy(now);
         }
     }
 

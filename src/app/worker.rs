@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -46,6 +47,8 @@ pub(super) struct Settings {
     pub(super) clocks: Clocks,
     pub(super) log: LogSettings,
     pub(super) phases: watch::Receiver<Phase>,
+    /// Told once, when the worker accepts.
+    pub(super) accepts: mpsc::Sender<()>,
 }
 
 /// What all workers let in.
@@ -79,6 +82,7 @@ async fn work(settings: Settings) {
         clocks,
         log,
         mut phases,
+        accepts,
     } = settings;
     let mut acceptors = match Acceptors::new(listeners) {
         Ok(acceptors) => acceptors,
@@ -110,6 +114,11 @@ async fn work(settings: Settings) {
     ));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if accepts.send(()).is_err() {
+        // The start was given up.
+        return;
+    }
+    drop(accepts);
     let (deadline, handed_over) = loop {
         tokio::select! {
             (socket, peer) = acceptors.accept() => server.serve(socket, peer),

@@ -192,7 +192,7 @@ const ACTIVATE: &str =
 const DAY: Duration = Duration::from_hours(24);
 
 /// How long a secret works.
-const LIFETIME: Duration = Duration::from_hours(180 * 24);
+pub const LIFETIME: Duration = Duration::from_hours(180 * 24);
 
 /// When it is time to rotate.
-const SOON: Duration = Duration::from_hours(150 * 24);
+pub const SOON: Duration = Duration::from_hours(150 * 24);

@@ -251,7 +251,8 @@ fn policy_text(more: &str) -> String {
     )
 }
 
-fn hash(text: &str) -> String {
+/// The name by which a `Content-Security-Policy` allows an inline script or style.
+pub fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 

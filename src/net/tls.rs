@@ -22,6 +22,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::settings::ClientCertificates;
 use super::settings::Tls;
+use crate::time::UnixTime;
 
 /// The listener's TLS settings, and the identity that it shows.
 #[derive(Clone, Debug)]
@@ -71,6 +72,15 @@ impl Identity {
     pub fn replace(&self, key: CertifiedKey) -> bool {
         let before = self.0.swap(Arc::new(key));
         before.cert != self.0.load().cert
+    }
+
+    /// Until when its leaf is valid (RFC 5280 §4.1.2.5); `None` if that cannot be read.
+    pub fn valid_until(&self) -> Option<UnixTime> {
+        let key = self.0.load();
+        let (_, leaf) = x509_parser::parse_x509_certificate(key.end_entity_cert().ok()?).ok()?;
+        let seconds = leaf.validity().not_after.timestamp();
+        let millis = u64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(UnixTime::from_millis(millis))
     }
 }
 

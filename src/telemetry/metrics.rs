@@ -17,10 +17,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
+pub use events::Counted;
 pub use events::Events;
+pub use latency::Total;
 pub use meter::Meter;
 pub use meter::Open;
 pub use meter::Slot;
+pub use traffic::Totals;
 pub use traffic::Traffic;
 
 use crate::time::UnixTime;

@@ -80,7 +80,7 @@ impl Cluster {
             match choice.member.lease(connector, false).await {
                 Ok(lease) => {
                     if lease.is_new || choice.probe {
-                        choice.member.vitals.connected();
+                        choice.member.works();
                     }
                     return Ok(lease);
                 }
@@ -101,7 +101,7 @@ impl Cluster {
         let choice = self.choose(Tried::default(), dice).ok()?;
         let lease = choice.member.lease_kept()?;
         if choice.probe {
-            choice.member.vitals.connected();
+            choice.member.works();
         }
         Some(lease)
     }
@@ -115,7 +115,7 @@ impl Cluster {
     ) -> Result<Lease, UpstreamError> {
         let outcome = member.lease(connector, true).await;
         match &outcome {
-            Ok(_) => member.vitals.connected(),
+            Ok(_) => member.works(),
             Err(error) => self.unreachable(member, error, dice),
         }
         outcome
@@ -225,7 +225,7 @@ impl Cluster {
             .iter()
             .any(|other| !Rc::ptr_eq(other, member) && other.standing() == Standing::Up);
         let address = member.endpoint.address();
-        match member.vitals.failed(!another, dice) {
+        match member.fails(!another, dice) {
             Some(out_for) => {
                 tracing::warn!(event = "upstream.ejected", %address, %error, ?out_for, "An address does not work and is left out for a while.");
             }

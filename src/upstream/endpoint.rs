@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) struct Endpoint {
     shown: Address,
     /// What the checks say, if there are any.
     checked: Option<Checked>,
+    /// How many workers leave it out since connections failed.
+    left_out: AtomicUsize,
 }
 
 /// What the health checks found.
@@ -91,6 +94,7 @@ impl Endpoint {
                 down: AtomicBool::new(false),
                 interval,
             }),
+            left_out: AtomicUsize::new(0),
         }
     }
 
@@ -101,6 +105,7 @@ impl Endpoint {
             place: place(origin, public_only, making),
             shown: Address::Tcp(origin.clone()),
             checked: None,
+            left_out: AtomicUsize::new(0),
         }
     }
 
@@ -113,6 +118,21 @@ impl Endpoint {
         let checked = self.checked.as_ref()?;
         let down = checked.down.load(Ordering::Relaxed);
         down.then_some(checked.interval)
+    }
+
+    /// One more worker leaves it out.
+    pub(super) fn leave_out(&self) {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of them no longer does.
+    pub(super) fn let_in(&self) {
+        self.left_out.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many workers leave it out.
+    pub(super) fn left_out(&self) -> usize {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     /// Takes down what a check found; tells whether that is news.

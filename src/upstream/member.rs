@@ -15,6 +15,7 @@ use super::connect::Connected;
 use super::connect::Connection;
 use super::connect::Connector;
 use super::connect::Multiplexed;
+use super::dice::Dice;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::lease::Lease;
@@ -71,6 +72,23 @@ impl Member {
     /// Requests under way.
     pub(super) fn pending(&self) -> usize {
         self.pending.get()
+    }
+
+    /// A connection came about.
+    pub(super) fn works(&self) {
+        if self.vitals.connected() {
+            self.endpoint.let_in();
+        }
+    }
+
+    /// None did: see [`Vitals::failed`].
+    pub(super) fn fails(&self, last: bool, dice: &Dice) -> Option<Duration> {
+        let was_out = self.vitals.is_out();
+        let out_for = self.vitals.failed(last, dice);
+        if out_for.is_some() && !was_out {
+            self.endpoint.leave_out();
+        }
+        out_for
     }
 
     /// Whether the address may be used.

@@ -90,6 +90,16 @@ impl Upstreams {
         }
     }
 
+    /// How the tools' addresses are.
+    pub fn health(&self) -> impl Iterator<Item = Health> {
+        let endpoints = self.tools.iter().flat_map(|tool| &tool.endpoints);
+        endpoints.map(|endpoint| Health {
+            address: endpoint.address().to_string(),
+            reported_down: endpoint.reported_down().is_some(),
+            left_out_by: endpoint.left_out(),
+        })
+    }
+
     pub(super) fn tenant(&self, origin: &Origin, public_only: bool) -> Arc<Endpoint> {
         let making = Making {
             resolver: Arc::clone(&self.resolver),
@@ -98,4 +108,15 @@ impl Upstreams {
         };
         Arc::new(Endpoint::of_tenant(origin, public_only, &making))
     }
+}
+
+/// How an address of a tool is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The address.
+    pub address: String,
+    /// Whether its health checks fail.
+    pub reported_down: bool,
+    /// How many workers leave it out, since connections failed.
+    pub left_out_by: usize,
 }

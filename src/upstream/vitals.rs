@@ -43,11 +43,16 @@ impl Vitals {
         }
     }
 
-    /// A connection came about.
-    pub(super) fn connected(&self) {
+    /// A connection came about; tells whether the address was left out before.
+    pub(super) fn connected(&self) -> bool {
         self.failures.set(0);
         self.ejections.set(0);
-        self.until.set(None);
+        self.until.take().is_some()
+    }
+
+    /// Whether it has been left out, and no connection came about since.
+    pub(super) fn is_out(&self) -> bool {
+        self.until.get().is_some()
     }
 
     /// None did. The `last` address that works is never out for long: there is nothing to take in its

@@ -64,6 +64,7 @@ mod sign_in;
 mod soap;
 mod soap_bodies;
 mod standing;
+mod status;
 mod store;
 mod streaming;
 mod supervisor;

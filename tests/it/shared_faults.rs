@@ -219,7 +219,11 @@ async fn a_replica_without_its_store_is_ready_after_a_moment_and_not_before() {
     })
     .await;
     let mut admin = Browser::new(gate.app().admin_address());
-    assert_eq!(admin.fetch("/readyz").await.status, 503);
+    let unready = admin.fetch("/readyz").await;
+    assert_eq!(unready.status, 503);
+    assert_eq!(unready.json()["reasons"][0], "session_store");
+    assert_eq!(admin.fetch("/startupz").await.status, 200);
+    assert_eq!(admin.fetch("/status.json").await.json()["store"], "down");
     let ready = async { while admin.fetch("/readyz").await.status != 200 {} };
     tokio::time::timeout(Duration::from_secs(10), ready)
         .await

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::labelled;
+use crate::admin::TenantSource;
 use crate::app::Ports;
 use crate::app::StartError;
 use crate::app::metrics;
@@ -78,6 +79,7 @@ pub(super) struct Builder<'a> {
     pub(super) revocations: Vec<Arc<Revocations>>,
     pub(super) ready: Vec<watch::Receiver<bool>>,
     pub(super) stores: Vec<watch::Receiver<bool>>,
+    pub(super) sources: Vec<TenantSource>,
 }
 
 impl Builder<'_> {
@@ -103,6 +105,7 @@ impl Builder<'_> {
             sources: tenant.client_secret_sources,
             provider: Arc::clone(&provider),
             span: span.clone(),
+            tenant: name.clone(),
         }));
         let (signing_secrets, sources) = tenant.signing_secrets.unzip();
         let signing_secrets = signing_secrets.map(Arc::new);
@@ -111,6 +114,7 @@ impl Builder<'_> {
                 sources,
                 secrets: Arc::clone(secrets),
                 span: span.clone(),
+                tenant: name.clone(),
             }));
         }
         let shared = PerTenant {
@@ -130,7 +134,14 @@ impl Builder<'_> {
             .collect();
         let further = further?;
         let sites = std::iter::once(&first).chain(&further);
-        let directories = sites.map(|site| Arc::clone(&site.directory)).collect();
+        let directories: Vec<_> = sites.map(|site| Arc::clone(&site.directory)).collect();
+        self.sources.push(TenantSource {
+            name: shared.name.clone(),
+            traffic: Arc::clone(&shared.traffic),
+            events: shared.events.clone(),
+            provider: Arc::clone(&shared.provider),
+            directories: directories.clone(),
+        });
         let registry = match &shared.name {
             None => &mut self.registry,
             Some(name) => labelled(&mut self.registry, name),

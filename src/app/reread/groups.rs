@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 use super::Digest;
 use super::Group;
 use super::Reading;
+use crate::admin::files::CLIENT_SECRET;
+use crate::admin::files::Watched;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
 use crate::crypto::KeyRing;
@@ -37,6 +39,10 @@ pub(in crate::app) struct KeyFiles {
 }
 
 impl Group for KeyFiles {
+    fn about(&self) -> Watched {
+        Watched::new("session keys", None)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         files(&self.sources)
     }
@@ -67,9 +73,15 @@ pub(in crate::app) struct ClientSecretFiles {
     pub(in crate::app) provider: Arc<Provider>,
     /// Says the tenant's name in log lines.
     pub(in crate::app) span: Span,
+    /// That name.
+    pub(in crate::app) tenant: Option<Arc<str>>,
 }
 
 impl Group for ClientSecretFiles {
+    fn about(&self) -> Watched {
+        Watched::new(CLIENT_SECRET, self.tenant.clone())
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         files(&self.sources)
     }
@@ -114,9 +126,15 @@ pub(in crate::app) struct SigningSecretFiles {
     pub(in crate::app) secrets: Arc<SigningSecrets>,
     /// Names the tenant in the log, if there are several.
     pub(in crate::app) span: Span,
+    /// That name.
+    pub(in crate::app) tenant: Option<Arc<str>>,
 }
 
 impl Group for SigningSecretFiles {
+    fn about(&self) -> Watched {
+        Watched::new("signing secret", self.tenant.clone())
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         files(&self.sources)
     }
@@ -152,6 +170,10 @@ pub(in crate::app) struct CertificateFiles {
 }
 
 impl Group for CertificateFiles {
+    fn about(&self) -> Watched {
+        Watched::new("certificate", None)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         vec![self.certificate.clone(), self.key.clone()]
     }
@@ -189,6 +211,10 @@ pub(in crate::app) struct RevocationFile {
 }
 
 impl Group for RevocationFile {
+    fn about(&self) -> Watched {
+        Watched::new("revoked sessions", None)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         vec![self.file.path().to_owned()]
     }

@@ -11,6 +11,10 @@ struct Counted {
 }
 
 impl Group for Counted {
+    fn about(&self) -> Watched {
+        Watched::new("counted", None)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         vec![self.file.clone()]
     }
@@ -52,6 +56,9 @@ fn only_changed_and_good_files_are_taken_over() {
         std::fs::write(&file, text).expect("our own file");
         rereader.reread();
         assert_eq!(taken.load(Ordering::Relaxed), expected, "{text}");
+        let known = rereader.board().all().remove(0);
+        assert_eq!(known.refused.is_some(), text == "bad", "{text}");
+        assert_eq!(known.taken_over.is_some(), expected > 1, "{text}");
     }
     assert_eq!(rereader.directories().len(), 1);
 }
@@ -78,6 +85,10 @@ fn reading_a_file_is_no_change_of_it() {
 async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
     struct Told(PathBuf, tokio::sync::mpsc::UnboundedSender<String>);
     impl Group for Told {
+        fn about(&self) -> Watched {
+            Watched::new("told", None)
+        }
+
         fn files(&self) -> Vec<PathBuf> {
             vec![self.0.clone()]
         }

@@ -7,6 +7,7 @@ use super::Digest;
 use super::Group;
 use super::Reading;
 use super::groups::digest;
+use crate::admin::files::Watched;
 use crate::upstream::ClientTls;
 
 /// Authorities, certificate and key of one upstream.
@@ -24,6 +25,10 @@ impl UpstreamTlsFiles {
 }
 
 impl Group for UpstreamTlsFiles {
+    fn about(&self) -> Watched {
+        Watched::new("TLS to an upstream", None)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         self.tls.files()
     }

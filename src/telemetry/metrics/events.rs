@@ -143,6 +143,29 @@ impl Events {
         );
     }
 
+    /// Everything until now, as a status page tells it.
+    pub fn counted(&self) -> Counted {
+        let refreshes = Refresh::ALL.iter().map(|&result| {
+            let count = self.refreshes.get_or_create(&ByRefresh { result }).get();
+            (result, count)
+        });
+        let calls = Answer::ALL.iter().map(|&result| {
+            let of = |&call: &Call| self.calls.get_or_create(&ByAnswer { call, result }).get();
+            (result, Call::ALL.iter().map(of).sum())
+        });
+        let codes = Fault::ALL.into_iter().filter(|fault| fault.is_of_sign_in());
+        let failed = codes.map(|code| self.sign_ins_failed.get_or_create(&ByFault { code }).get());
+        Counted {
+            refreshes: refreshes.collect(),
+            calls: calls.collect(),
+            sign_ins_started: self.sign_ins_started.get(),
+            sign_ins_finished: self.sign_ins_finished.get(),
+            sign_ins_failed: failed.sum(),
+            sign_outs: self.sign_outs.get(),
+            sealed: self.sealed.counts(),
+        }
+    }
+
     /// A refresh ended.
     pub fn refreshed(&self, result: Refresh) {
         self.refreshes.get_or_create(&ByRefresh { result }).inc();
@@ -197,6 +220,25 @@ impl Events {
         self.cookie_bytes
             .observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
     }
+}
+
+/// What has happened since the start.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Refreshes by how they ended.
+    pub refreshes: Vec<(Refresh, u64)>,
+    /// Calls to the provider by what came of them.
+    pub calls: Vec<(Answer, u64)>,
+    /// People who were sent to the provider.
+    pub sign_ins_started: u64,
+    /// Sign-ins that became a session.
+    pub sign_ins_finished: u64,
+    /// Callbacks that led to none.
+    pub sign_ins_failed: u64,
+    /// Sessions that a sign-out revoked.
+    pub sign_outs: u64,
+    /// Sessions sealed, by the public name of the key.
+    pub sealed: Vec<(KeyId, u64)>,
 }
 
 /// The provider answers in tenths of a second; a call ends after five.

@@ -28,15 +28,17 @@ impl SealedByKey {
         }
         keys.push((key, 1));
     }
+
+    /// Sessions sealed with each key.
+    pub(super) fn counts(&self) -> Vec<(KeyId, u64)> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
 }
 
 impl Collector for SealedByKey {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let keys = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let keys = self.counts();
         let mut metric = encoder.encode_descriptor(
             "sessions_sealed",
             "Sessions sealed into cookies, by the name of the key.",

@@ -58,6 +58,46 @@ impl Traffic {
         }
     }
 
+    /// Everything until now, all routes together.
+    pub fn totals(&self) -> Totals {
+        let workers = self.workers();
+        let scrape = self.scrape(&workers);
+        let mut totals = Totals::default();
+        for route in workers.iter().flat_map(|worker| worker.routes.iter()) {
+            for &method in Method::ALL {
+                for &status in Status::ALL {
+                    let count = route.requests(method, status);
+                    totals.requests = totals.requests.wrapping_add(count);
+                    match status {
+                        Status::Refused => totals.refused = totals.refused.wrapping_add(count),
+                        Status::Failed => totals.failed = totals.failed.wrapping_add(count),
+                        Status::Switched | Status::Good | Status::Elsewhere => {}
+                    }
+                }
+            }
+            totals.whole.add(&route.whole);
+            totals.upstream.add(&route.upstream);
+        }
+        totals.connections = scrape.sum(|worker| worker.held(Held::Connection));
+        let streams = |worker: &Cells| worker.held(Held::Websocket) + worker.held(Held::Answer);
+        totals.streams = scrape.sum(streams);
+        totals.faults = Fault::ALL.map(|code| (code, scrape.refused(code))).into();
+        totals
+    }
+
+    fn workers(&self) -> Vec<Arc<Cells>> {
+        let workers = self.workers.lock();
+        workers.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn scrape<'a>(&'a self, workers: &'a [Arc<Cells>]) -> Scrape<'a> {
+        Scrape {
+            names: &self.names,
+            workers,
+            unreadable: &self.unreadable,
+        }
+    }
+
     /// Numbers for one more worker, to be used on its own thread.
     pub fn meter(&self) -> Meter {
         let cells = Arc::new(Cells::new(self.names.len()));
@@ -69,16 +109,8 @@ impl Traffic {
 
 impl Collector for Traffic {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let workers = self
-            .workers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let scrape = Scrape {
-            names: &self.names,
-            workers: &workers,
-            unreadable: &self.unreadable,
-        };
+        let workers = self.workers();
+        let scrape = self.scrape(&workers);
         scrape.requests(&mut encoder)?;
         let (name, help) = (
             "request_duration",
@@ -95,6 +127,27 @@ impl Collector for Traffic {
     }
 }
 
+/// What has happened since the start, as a status page tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Requests that ended.
+    pub requests: u64,
+    /// Those answered with 4xx.
+    pub refused: u64,
+    /// Those answered with 5xx.
+    pub failed: u64,
+    /// From a request's head to its answer's last byte.
+    pub whole: Total,
+    /// From sending a request on to the head of the upstream's answer.
+    pub upstream: Total,
+    /// Clients' connections at the moment.
+    pub connections: u64,
+    /// Tunnels and long answers at the moment.
+    pub streams: u64,
+    /// How often each failure was the answer.
+    pub faults: Box<[(Fault, u64)]>,
+}
+
 struct Scrape<'a> {
     names: &'a [String],
     workers: &'a [Arc<Cells>],
@@ -105,6 +158,12 @@ impl<'a> Scrape<'a> {
     fn sum(&self, read: impl Fn(&Cells) -> u64) -> u64 {
         let numbers = self.workers.iter().map(|worker| read(worker));
         numbers.fold(0, u64::wrapping_add)
+    }
+
+    fn refused(&self, code: Fault) -> u64 {
+        let stray = entry(self.unreadable, &Fault::ALL, code);
+        let stray = stray.map_or(0, |count| count.load(Relaxed));
+        self.sum(|worker| worker.refused(code)).wrapping_add(stray)
     }
 
     /// Each slot with its name and the numbers that the workers have for it.
@@ -176,9 +235,7 @@ impl<'a> Scrape<'a> {
             MetricType::Counter,
         )?;
         for code in Fault::ALL {
-            let stray = entry(self.unreadable, &Fault::ALL, code);
-            let stray = stray.map_or(0, |count| count.load(Relaxed));
-            let sum = self.sum(|worker| worker.refused(code)).wrapping_add(stray);
+            let sum = self.refused(code);
             ConstCounter::new(sum).encode(metric.encode_family(&ByFault { code })?)?;
         }
         Ok(())

@@ -47,7 +47,14 @@ pub struct Gate {
 /// A second gateway of a site; it runs as long as this is kept.
 pub struct Twin {
     pub address: SocketAddr,
-    _app: App,
+    app: App,
+}
+
+impl Twin {
+    /// Its admin listener.
+    pub fn admin(&self) -> SocketAddr {
+        self.app.admin_address()
+    }
 }
 
 /// What a test wants to be different.
@@ -222,7 +229,7 @@ impl Gate {
                 .replace(&own, &format!("listen: 127.0.0.1:{port}\n"));
             if let Ok(app) = launch(&text, &self.key, &clock, &self.resolver) {
                 let address = app.public_address();
-                return Twin { address, _app: app };
+                return Twin { address, app };
             }
         }
         panic!("no port is free");
@@ -234,7 +241,7 @@ impl Gate {
         let text = change(&self.text.replace(&listen, "listen: 127.0.0.1:0\n"));
         let app = launch(&text, &self.key, &self.shown, &self.resolver).expect("it starts");
         let address = app.public_address();
-        Twin { address, _app: app }
+        Twin { address, app }
     }
 
     /// The wire to the tenant.

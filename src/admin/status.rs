@@ -1,0 +1,150 @@
+//! Where the status page's numbers come from, and how they are put together. Everything is read from
+//! counters and states that are there anyway, on the control runtime.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::Readiness;
+use super::files::Files;
+use super::history::History;
+use super::history::Mark;
+use super::history::STEP;
+use super::problems::Problems;
+use super::report::Report;
+use crate::crypto::Keys;
+use crate::net::tls::Identity;
+use crate::oauth::Directory;
+use crate::oauth::Provider;
+use crate::telemetry::metrics::Counted;
+use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Totals;
+use crate::telemetry::metrics::Traffic;
+use crate::time::Clock;
+use crate::time::UnixTime;
+use crate::upstream::Upstreams;
+
+/// What the status page looks at.
+pub struct Sources {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether traffic should come.
+    pub readiness: Arc<Readiness>,
+    /// How many workers serve.
+    pub workers: usize,
+    /// The tenants; one without a name if there is only one.
+    pub tenants: Vec<TenantSource>,
+    /// What belongs to none of several tenants.
+    pub hall: Option<Arc<Traffic>>,
+    /// The tools behind the routes.
+    pub upstreams: Arc<Upstreams>,
+    /// Whether the session store answers, if there is one.
+    pub store: Option<watch::Receiver<bool>>,
+    /// The session keys.
+    pub keys: Arc<Keys>,
+    /// The listener's certificate.
+    pub identity: Option<Arc<Identity>>,
+    /// The files that are read again.
+    pub files: Arc<Files>,
+}
+
+/// One tenant's part of it.
+pub struct TenantSource {
+    /// Its name, where there are several.
+    pub name: Option<Arc<str>>,
+    /// Its requests.
+    pub traffic: Arc<Traffic>,
+    /// Its sign-ins and refreshes.
+    pub events: Events,
+    /// Its package.
+    pub provider: Arc<Provider>,
+    /// Its token endpoints, one for each host.
+    pub directories: Vec<Arc<Directory>>,
+}
+
+/// The sources, and what is remembered of them.
+pub(super) struct Status {
+    pub(super) sources: Sources,
+    pub(super) started: UnixTime,
+    memory: Mutex<Memory>,
+}
+
+/// Of each tenant; the last one is of what belongs to none.
+struct Memory(Vec<Remembered>);
+
+/// What is remembered of a tenant.
+pub(super) struct Remembered {
+    pub(super) history: History,
+    pub(super) problems: Problems,
+}
+
+impl Status {
+    pub(super) fn new(sources: Sources) -> Self {
+        let now = sources.clock.now();
+        let remembered = || Remembered {
+            history: History::new(now),
+            problems: Problems::default(),
+        };
+        let count = sources.tenants.len() + 1;
+        Self {
+            sources,
+            started: now,
+            memory: Mutex::new(Memory(
+                std::iter::repeat_with(remembered).take(count).collect(),
+            )),
+        }
+    }
+
+    /// Keeps looking, for as long as the runtime lives.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look(|_, _| ());
+        }
+    }
+
+    /// How it is now.
+    pub(super) fn report(&self) -> Report {
+        self.look(|seen, memory| Report::of(self, seen, memory))
+    }
+
+    fn look<T>(&self, then: impl FnOnce(&Seen, &[Remembered]) -> T) -> T {
+        let sources = &self.sources;
+        let seen = Seen {
+            now: sources.clock.now(),
+            tenants: sources
+                .tenants
+                .iter()
+                .map(|tenant| (tenant.traffic.totals(), tenant.events.counted()))
+                .collect(),
+            hall: sources.hall.as_ref().map(|hall| hall.totals()),
+        };
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        for (remembered, (traffic, events)) in memory.0.iter_mut().zip(&seen.tenants) {
+            remembered
+                .history
+                .observe(seen.now, &Mark::of(traffic, events));
+            remembered.problems.observe(seen.now, &traffic.faults);
+        }
+        if let (Some(remembered), Some(hall)) = (memory.0.last_mut(), &seen.hall) {
+            remembered.problems.observe(seen.now, &hall.faults);
+        }
+        then(&seen, &memory.0)
+    }
+}
+
+/// The counters at one moment.
+pub(super) struct Seen {
+    pub(super) now: UnixTime,
+    pub(super) tenants: Vec<(Totals, Counted)>,
+    pub(super) hall: Option<Totals>,
+}
+
+/// A certificate that ends so soon should have been renewed.
+pub(super) const CERTIFICATE_SOON: Duration = Duration::from_hours(14 * 24);
