@@ -25,6 +25,11 @@ fn traefik_asks_the_gateway() {
     holds("proxies.py", "traefik");
 }
 
+#[test]
+fn prometheus_and_grafana_ask_for_what_is_there() {
+    holds("metrics.py", "");
+}
+
 /// Runs the tests of `file` whose names hold `word`.
 fn holds(file: &str, word: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
