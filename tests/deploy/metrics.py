@@ -35,6 +35,8 @@ def test_every_alert_leads_to_its_entry():
     titles = re.findall(r"^## (.+)$", (DEPLOY / "docs" / "errors.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
     assert len(alerts()) > 10
+    drawn = [panel for panel in json.loads(PANELS.read_text())["panels"] if panel["type"] != "row"]
+    assert f"{len(alerts())} alerts, {len(drawn)} panels" in (DEPLOY / "README.md").read_text()
     for alert in alerts():
         file, anchor = alert["annotations"]["runbook_url"].split("#")
         assert file == "deploy/docs/errors.md" and anchor in anchors, alert["alert"]

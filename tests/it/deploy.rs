@@ -30,6 +30,21 @@ fn prometheus_and_grafana_ask_for_what_is_there() {
     holds("metrics.py", "");
 }
 
+#[test]
+fn image_compose_kubernetes_and_helm_are_sound() {
+    holds("manifests.py", "");
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    holds("systemd.py", "");
+}
+
+#[test]
+fn what_it_is_made_of_is_allowed() {
+    holds("supply.py", "");
+}
+
 /// Runs the tests of `file` whose names hold `word`.
 fn holds(file: &str, word: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
