@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod doctor;
 mod keygen;
+mod ready;
 mod sandbox;
 mod serve;
 mod terminal;
@@ -19,7 +20,7 @@ pub use terminal::Terminal;
 
 /// Authentication reverse proxy for Salesforce Marketing Cloud Engagement.
 #[derive(Debug, Parser)]
-#[command(name = "sidegate", version, arg_required_else_help = true)]
+#[command(name = "sidegate", version = VERSION, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -59,7 +60,33 @@ enum Command {
     },
     /// Print a new session key
     Keygen,
+    /// Ask a gateway on this machine whether it is ready, for health checks without a shell
+    Ready(ready::Options),
 }
+
+#[cfg(feature = "mimalloc")]
+macro_rules! features {
+    () => {
+        "features: mimalloc"
+    };
+}
+
+#[cfg(not(feature = "mimalloc"))]
+macro_rules! features {
+    () => {
+        "no features"
+    };
+}
+
+/// What runs: the version, the commit it is made of, and what was chosen when it was built.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("SIDEGATE_COMMIT"),
+    ", ",
+    features!(),
+    ")"
+);
 
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
@@ -97,6 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             keygen::run(terminal);
             Ok(())
         }
+        Command::Ready(options) => ready::run(&options),
     };
     match outcome {
         Ok(()) => Exit::Success.into(),

@@ -35,7 +35,31 @@ async fn keygen_makes_a_key_that_serve_accepts() {
     let admin = admin.parse().expect("an address");
     let request = browser::request(admin, Method::GET, "/readyz", &[], Bytes::new());
     assert_eq!(browser::exchange(admin, request).await.status, 200);
+    let place = admin.to_string();
+    let ask = || run(sidegate(folder.path(), &["ready", &place], &[]));
+    assert_eq!(code(&ask().await), 0);
     assert_eq!(running.stop("TERM").await, 0);
+    assert_eq!(code(&ask().await), 69, "it is gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_tells_what_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(sidegate(folder.path(), &["--version"], &[])).await;
+    let said = String::from_utf8(output.stdout).expect("text");
+    let begins = format!("sidegate {} (commit ", env!("CARGO_PKG_VERSION"));
+    let rest = said.strip_prefix(&begins).expect(&said);
+    let (commit, rest) = rest.split_once(", ").expect(&said);
+    assert!(
+        commit == "unknown" || commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{said}"
+    );
+    let features = if cfg!(feature = "mimalloc") {
+        "features: mimalloc)\n"
+    } else {
+        "no features)\n"
+    };
+    assert_eq!(rest, features, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -85,6 +85,17 @@ async fn auth_answers_for_a_proxy_in_front() {
         assert!(answer.header("authorization").is_empty());
         assert!(answer.header("x-forwarded-access-token").is_empty());
     }
+    // For a proxy that takes no other success for one; no more than that can be asked for.
+    for (query, status) in [
+        ("status=200", 200),
+        ("status=204", 202),
+        ("status=2000", 202),
+    ] {
+        let path = format!("/oauth2/auth?{query}");
+        assert_eq!(browser.fetch(&path).await.status, status, "{query}");
+        let nobody = gate.browser().fetch(&path).await;
+        assert_eq!(nobody.status, 401, "{query}");
+    }
     for (case, fields) in [("script", &SCRIPT[..]), ("person", &PERSON[..])] {
         let answer = gate
             .browser()

@@ -18,6 +18,7 @@ mod callback;
 mod commands;
 mod cookie_jar;
 mod cross_site;
+mod deploy;
 mod desync;
 mod doctor;
 mod drain;
