@@ -48,7 +48,10 @@ pub(super) fn of(report: &Report) -> Vec<Attention> {
             _ => "could not be reached by some workers, which leave it out",
         };
         let what = format!("{} {state}", upstream.address);
-        tell(what, Fault::UpstreamDown.advice());
+        tell(
+            what,
+            "Check that it runs and listens there; the log says why it is left out.",
+        );
     }
     for group in &report.files {
         if group.refused.is_some() {
