@@ -57,6 +57,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a new session key
     Keygen,
 }
@@ -93,6 +95,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sandbox(options) => sandbox::run(&options, terminal),
         Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),
         Command::Doctor { file, json } => doctor::run(&file.path, json, terminal),
+        Command::Schema => {
+            terminal.say(&crate::config::schema());
+            Ok(())
+        }
         Command::Keygen => {
             keygen::run(terminal);
             Ok(())

@@ -4,6 +4,7 @@
 //! configures, and none of them knows that a file exists.
 
 mod check;
+mod describe;
 pub mod environment;
 mod findings;
 pub mod not_before;
@@ -13,6 +14,7 @@ mod raw;
 pub mod report;
 mod resolve;
 pub mod rotation;
+mod schema;
 pub mod secret_source;
 mod shape;
 mod source;
@@ -32,6 +34,7 @@ pub use problem::Problems;
 pub use problem::Warning;
 pub use report::Report;
 pub use report::report;
+pub use schema::schema;
 pub use secret_source::SecretSource;
 pub use tenant::Tenant;
 pub use tenant::TenantName;

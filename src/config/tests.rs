@@ -1,8 +1,10 @@
 //! The rules of the configuration, each with what keeps and what breaks it.
 
 mod environment;
+mod reference;
 mod rotating;
 mod rules;
+mod schema;
 mod secrets;
 mod tenants;
 

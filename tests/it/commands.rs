@@ -92,6 +92,15 @@ async fn check_tells_good_from_bad() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schema_prints_what_is_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(sidegate(folder.path(), &["schema"], &[])).await;
+    assert_eq!(code(&output), 0);
+    let committed = include_bytes!("../../config/sidegate.schema.json");
+    assert!(output.stdout == committed, "another schema is committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_not_there_is_a_configuration_error() {
     let folder = tempfile::tempdir().expect("a folder");
     for command in [SERVE, CHECK, &["serve"]] {
