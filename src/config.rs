@@ -6,6 +6,7 @@
 mod check;
 mod describe;
 pub mod environment;
+mod explain;
 mod findings;
 pub mod not_before;
 pub mod place;
