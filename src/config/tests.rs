@@ -6,6 +6,7 @@ mod rotating;
 mod rules;
 mod schema;
 mod secrets;
+mod strict;
 mod tenants;
 
 use std::fmt::Write;
@@ -342,6 +343,7 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
                 "key": "session.lifetime",
                 "message": "a stolen cookie works for more than a day",
                 "hint": "a day's work is 12h",
+                "clause": "OWASP ASVS 7.3.2",
             }],
             "notes": [{
                 "code": "SG-6202", "file": "t.yaml", "line": 5, "column": 18, "variable": null,

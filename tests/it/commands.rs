@@ -55,6 +55,8 @@ async fn check_tells_good_from_bad() {
         "{text}"
     );
 
+    assert!(text.contains("(OWASP ASVS 3.3.1, 12.2.1)"), "{text}");
+
     let strict = [CHECK, &["--strict"]].concat();
     let strict = run(sidegate(folder.path(), &strict, &environment)).await;
     assert_eq!(code(&strict), 78, "plain http is a risk: {strict:?}");
