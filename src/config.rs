@@ -139,6 +139,19 @@ impl Config {
 
     /// Reads the file at `path` and the overrides in `environment`.
     pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::load_and(true, path, environment)
+    }
+
+    /// The same without asking whether the file's own tests hold.
+    pub fn load_untested(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::load_and(false, path, environment)
+    }
+
+    fn load_and(
+        run_tests: bool,
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Loaded, Problems> {
         let name: Arc<str> = path.to_string_lossy().into();
         let base = path.parent().filter(|parent| *parent != Path::new(""));
         match read(path) {
@@ -147,6 +160,7 @@ impl Config {
                 &bytes,
                 base.unwrap_or_else(|| Path::new(".")),
                 environment,
+                run_tests,
             ),
             Err(error) => {
                 let mut findings = Findings::new(&name);
@@ -170,7 +184,7 @@ impl Config {
         base: &Path,
         environment: &Environment,
     ) -> Result<Loaded, Problems> {
-        load(&name.into(), text.as_bytes(), base, environment)
+        load(&name.into(), text.as_bytes(), base, environment, true)
     }
 }
 
@@ -189,6 +203,7 @@ fn load(
     bytes: &[u8],
     base: &Path,
     environment: &Environment,
+    run_tests: bool,
 ) -> Result<Loaded, Problems> {
     let mut findings = Findings::new(name);
     let file = match yaml::parse(name, bytes) {
@@ -212,6 +227,7 @@ fn load(
         findings: &mut findings,
         environment,
         base,
+        run_tests,
     }
     .configuration(raw);
     let (config, warnings) = findings.finish(config)?;

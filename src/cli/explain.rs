@@ -39,7 +39,7 @@ pub(super) fn run(
     json: bool,
     terminal: Terminal,
 ) -> Result<(), Failure> {
-    let loaded = Config::load(path, &Environment::of_process())
+    let loaded = Config::load_untested(path, &Environment::of_process())
         .map_err(|problems| Failure::new(Exit::Configuration, problems))?;
     let sites = loaded.config.terms();
     let usage = |error: BadQuestion| Failure::new(Exit::Usage, error);

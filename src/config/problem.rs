@@ -25,11 +25,13 @@ pub enum Code {
     DuplicateKey,
     /// The configuration file itself.
     FileUnreadable,
+    /// A request of `tests` that something else would become of.
+    FailedTest,
 }
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::MissingKey,
@@ -38,6 +40,7 @@ impl Code {
         Self::SecretUnreadable,
         Self::DuplicateKey,
         Self::FileUnreadable,
+        Self::FailedTest,
     ];
 
     /// The code as printed.
@@ -51,6 +54,7 @@ impl Code {
             Self::SecretUnreadable => "SG-6006",
             Self::DuplicateKey => "SG-6007",
             Self::FileUnreadable => "SG-6008",
+            Self::FailedTest => "SG-6141",
         }
     }
 }

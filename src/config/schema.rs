@@ -139,6 +139,7 @@ fn value(
             let items = section(keys, &format!("{path}[]"), definitions);
             json!({ "type": "array", "minItems": 1, "items": items })
         }
+        Shape::Fields => json!({ "type": "object", "additionalProperties": scalar() }),
         Shape::TextOrSection(keys) => {
             let section = section(keys, path, definitions);
             json!({ "anyOf": [scalar(), section] })

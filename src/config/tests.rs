@@ -8,6 +8,7 @@ mod schema;
 mod secrets;
 mod strict;
 mod tenants;
+mod trials;
 
 use std::fmt::Write;
 

@@ -321,6 +321,30 @@ async fn explain_prints_text_and_ends_as_the_others_do() {
     assert_eq!(code(&explain(&["GET", "/x"]).await), 78);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_that_fails_stops_check_and_serve_but_not_explain() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |code: &str| {
+        let test =
+            format!("tests: [{{ request: GET /assets/../x, expect: {{ code: {code} }} }}]\n");
+        std::fs::write(folder.path().join("sidegate.yaml"), format!("{FILE}{test}"))
+    };
+    let check = &["check", "--config", "sidegate.yaml"][..];
+    let explain = [EXPLAIN, &["GET", "/assets/../x"]].concat();
+    write("SG-1002").expect("written");
+    let output = run(sidegate(folder.path(), check, ENVIRONMENT)).await;
+    assert_eq!(code(&output), 0, "{output:?}");
+    write("SG-1001").expect("written");
+    for (command, expected) in [(check, 78), (SERVE, 78), (&explain, 0)] {
+        let output = run(sidegate(folder.path(), command, ENVIRONMENT)).await;
+        assert_eq!(code(&output), expected, "{command:?}: {output:?}");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+        let told =
+            "sidegate.yaml:20:54: error[SG-6141]: tests[0].expect.code: comes to refuse (SG-1002";
+        assert_eq!(text.contains(told), expected == 78, "{command:?}: {text}");
+    }
+}
+
 /// What `explain` says, as JSON. What is neither method, URL nor option is a field.
 async fn explain(folder: &Path, asked: &[&str]) -> Value {
     let mut arguments = [EXPLAIN, &["--json"]].concat();

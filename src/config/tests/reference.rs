@@ -70,6 +70,7 @@ fn form(shape: &Shape, form: &Form) -> String {
         Shape::Secret => "secret".to_owned(),
         Shape::Secrets => "list of secrets".to_owned(),
         Shape::Section(_) => "section".to_owned(),
+        Shape::Fields => format!("names and values ({text})"),
         Shape::Sections(_) => "list of sections".to_owned(),
         Shape::TextOrSection(_) => format!("{text}; or a section"),
     }
