@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod doctor;
+mod explain;
 mod keygen;
 mod ready;
 mod sandbox;
@@ -58,6 +59,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what would become of a request, without sending anything
+    Explain {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        asked: explain::Asked,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a new session key
     Keygen,
     /// Ask a gateway on this machine whether it is ready, for health checks without a shell
@@ -120,6 +133,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sandbox(options) => sandbox::run(&options, terminal),
         Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),
         Command::Doctor { file, json } => doctor::run(&file.path, json, terminal),
+        Command::Explain { file, asked, json } => explain::run(&file.path, &asked, json, terminal),
+        Command::Schema => {
+            terminal.say(&crate::config::schema());
+            Ok(())
+        }
         Command::Keygen => {
             keygen::run(terminal);
             Ok(())

@@ -4,7 +4,9 @@
 //! configures, and none of them knows that a file exists.
 
 mod check;
+mod describe;
 pub mod environment;
+mod explain;
 mod findings;
 pub mod not_before;
 pub mod place;
@@ -13,6 +15,7 @@ mod raw;
 pub mod report;
 mod resolve;
 pub mod rotation;
+mod schema;
 pub mod secret_source;
 mod shape;
 mod source;
@@ -32,6 +35,7 @@ pub use problem::Problems;
 pub use problem::Warning;
 pub use report::Report;
 pub use report::report;
+pub use schema::schema;
 pub use secret_source::SecretSource;
 pub use tenant::Tenant;
 pub use tenant::TenantName;
@@ -135,6 +139,19 @@ impl Config {
 
     /// Reads the file at `path` and the overrides in `environment`.
     pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::load_and(true, path, environment)
+    }
+
+    /// The same without asking whether the file's own tests hold.
+    pub fn load_untested(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        Self::load_and(false, path, environment)
+    }
+
+    fn load_and(
+        run_tests: bool,
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Loaded, Problems> {
         let name: Arc<str> = path.to_string_lossy().into();
         let base = path.parent().filter(|parent| *parent != Path::new(""));
         match read(path) {
@@ -143,6 +160,7 @@ impl Config {
                 &bytes,
                 base.unwrap_or_else(|| Path::new(".")),
                 environment,
+                run_tests,
             ),
             Err(error) => {
                 let mut findings = Findings::new(&name);
@@ -166,7 +184,7 @@ impl Config {
         base: &Path,
         environment: &Environment,
     ) -> Result<Loaded, Problems> {
-        load(&name.into(), text.as_bytes(), base, environment)
+        load(&name.into(), text.as_bytes(), base, environment, true)
     }
 }
 
@@ -185,6 +203,7 @@ fn load(
     bytes: &[u8],
     base: &Path,
     environment: &Environment,
+    run_tests: bool,
 ) -> Result<Loaded, Problems> {
     let mut findings = Findings::new(name);
     let file = match yaml::parse(name, bytes) {
@@ -208,6 +227,7 @@ fn load(
         findings: &mut findings,
         environment,
         base,
+        run_tests,
     }
     .configuration(raw);
     let (config, warnings) = findings.finish(config)?;

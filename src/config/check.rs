@@ -1,6 +1,8 @@
 //! Holds a tree of text against the table of keys. Whatever does not fit is reported and taken out,
 //! so that what is left always fits the raw tree.
 
+use std::collections::BTreeSet;
+
 use config::Map;
 use config::Value;
 use config::ValueKind;
@@ -63,6 +65,10 @@ impl Check<'_> {
             (Shape::Section(keys) | Shape::TextOrSection(keys), Kind::Map(entries)) => {
                 self.findings.places.note_section(path, key_at, &at);
                 Some(self.section(keys, path, entries, false))
+            }
+            (Shape::Fields, Kind::Map(entries)) => {
+                self.findings.places.note_section(path, key_at, &at);
+                Some(self.fields(path, entries))
             }
             (Shape::Secret, Kind::Map(entries)) => {
                 self.findings.places.note_section(path, key_at, &at);
@@ -128,6 +134,23 @@ impl Check<'_> {
         Value::new(None, ValueKind::Table(table))
     }
 
+    /// Any names, each of them once.
+    fn fields(&mut self, path: &KeyPath, entries: Vec<Entry>) -> Value {
+        let mut table = Map::new();
+        let mut seen = BTreeSet::new();
+        for Entry { key, at, value } in entries {
+            let path = path.child(&printable(&key));
+            if !seen.insert(key.clone()) {
+                self.findings
+                    .problem_at(Code::DuplicateKey, at, &path, "is given twice")
+                    .hint("keep one of them");
+            } else if let Some(value) = self.value(&Shape::Text, &path, &at, value) {
+                table.insert(key, value);
+            }
+        }
+        Value::new(None, ValueKind::Table(table))
+    }
+
     fn unknown(&mut self, keys: &[Key], path: &KeyPath, key: &str, at: Location, hidden: bool) {
         if hidden {
             self.findings
@@ -149,6 +172,7 @@ impl Check<'_> {
             Shape::Secrets => "must be a list of { file: PATH } or { env: NAME }",
             Shape::Section(_) => "must be a mapping of keys to values",
             Shape::Sections(_) => "must be a list of mappings",
+            Shape::Fields => "must be a mapping of names to values",
             Shape::TextOrSection(_) => "must be a single value or a mapping",
         };
         let variable = matches!(at, Location::Variable(_));

@@ -88,6 +88,11 @@ impl Findings {
         Hint(self.warnings.last_mut().map(|warning| &mut warning.hint))
     }
 
+    /// Whether there is no problem so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// Whether there is a problem with `key`, with something in it or with a section around it.
     pub(super) fn blames(&self, key: &KeyPath) -> bool {
         let around = key.with_parents().any(|path| self.blamed.contains(&path));

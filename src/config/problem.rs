@@ -25,11 +25,13 @@ pub enum Code {
     DuplicateKey,
     /// The configuration file itself.
     FileUnreadable,
+    /// A request of `tests` that something else would become of.
+    FailedTest,
 }
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::MissingKey,
@@ -38,6 +40,7 @@ impl Code {
         Self::SecretUnreadable,
         Self::DuplicateKey,
         Self::FileUnreadable,
+        Self::FailedTest,
     ];
 
     /// The code as printed.
@@ -51,6 +54,7 @@ impl Code {
             Self::SecretUnreadable => "SG-6006",
             Self::DuplicateKey => "SG-6007",
             Self::FileUnreadable => "SG-6008",
+            Self::FailedTest => "SG-6141",
         }
     }
 }
@@ -84,11 +88,13 @@ pub enum Risk {
     AgeingSecret,
     /// People of every account that installs the package can sign in.
     AnyTenant,
+    /// Probes, metrics and the status page can be reached from other machines.
+    AdminExposed,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -102,6 +108,7 @@ impl Risk {
         Self::PlainStore,
         Self::AgeingSecret,
         Self::AnyTenant,
+        Self::AdminExposed,
     ];
 
     /// The code as printed.
@@ -120,6 +127,27 @@ impl Risk {
             Self::PlainStore => "SG-6112",
             Self::AgeingSecret => "SG-6111",
             Self::AnyTenant => "SG-6120",
+            Self::AdminExposed => "SG-6140",
+        }
+    }
+
+    /// What asks for the safer setting: RFC 9700 (OAuth 2.0 Security), RFC 10017 (Browser-Based
+    /// Applications), OWASP ASVS 5.0.
+    pub const fn clause(self) -> &'static str {
+        match self {
+            Self::InlineSecret => "OWASP ASVS 13.3.1",
+            Self::ReadableByOthers => "OWASP ASVS 13.3.2",
+            Self::TrustsEverybody => "OWASP ASVS 4.1.3",
+            Self::PlainHttp => "OWASP ASVS 3.3.1, 12.2.1",
+            Self::WidenedFence => "RFC 10017 (BFF proxy restrictions), OWASP ASVS 13.2.4",
+            Self::PublicClient => "RFC 10017 (BFF), OWASP ASVS 10.4.10",
+            Self::LongSession => "OWASP ASVS 7.3.2",
+            Self::TokenInPlainText | Self::PlainStore => "OWASP ASVS 12.3.1",
+            Self::NoPkce => "RFC 9700 section 2.1.1",
+            Self::OtherProvider => "RFC 9700 section 4.4, OWASP ASVS 13.2.4",
+            Self::AgeingSecret => "OWASP ASVS 13.3.4",
+            Self::AnyTenant => "RFC 9700 section 4.4",
+            Self::AdminExposed => "OWASP ASVS 13.4.5",
         }
     }
 }
@@ -164,7 +192,8 @@ pub struct Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = format_args!("{}: warning[{}]", self.location, self.risk.as_str());
-        write_finding(f, head, &self.key, &self.message, self.hint.as_deref())
+        let message = format!("{} ({})", self.message, self.risk.clause());
+        write_finding(f, head, &self.key, &message, self.hint.as_deref())
     }
 }
 

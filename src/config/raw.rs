@@ -1,6 +1,7 @@
 //! The configuration as it is written: a mirror of the file without any logic. Scalars are text,
 //! and `None` in a list is an item that has been reported and taken out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -32,6 +33,25 @@ pub(super) struct Raw {
     pub(super) timeouts: RawTimeouts,
     pub(super) limits: RawLimits,
     pub(super) log: RawLog,
+    pub(super) tests: Option<Vec<Option<RawTest>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTest {
+    pub(super) request: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) signed_in: Option<String>,
+    pub(super) expect: RawExpect,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawExpect {
+    pub(super) route: Option<String>,
+    pub(super) decision: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) to: Option<String>,
 }
 
 #[derive(Deserialize)]

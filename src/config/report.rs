@@ -131,6 +131,9 @@ struct Finding<'a> {
     key: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+    /// Of a risk: what asks for the safer setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<&'static str>,
 }
 
 impl<'a> Finding<'a> {
@@ -148,6 +151,7 @@ impl<'a> Finding<'a> {
             key: warning.key.as_str(),
             message: &warning.message,
             hint: warning.hint.as_deref(),
+            clause: Some(warning.risk.clause()),
             ..Self::at(warning.risk.as_str(), &warning.location)
         }
     }
@@ -175,6 +179,7 @@ impl<'a> Finding<'a> {
             key: "",
             message: "",
             hint: None,
+            clause: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod rules;
 mod secret;
 mod session;
 mod tenants;
+mod trials;
 mod upstream;
 mod values;
 
@@ -46,6 +47,8 @@ pub(super) struct Resolver<'a> {
     pub(super) environment: &'a Environment,
     /// Where relative paths start: the configuration file's directory.
     pub(super) base: &'a Path,
+    /// Whether the file's own tests have to hold.
+    pub(super) run_tests: bool,
 }
 
 impl Resolver<'_> {
@@ -84,9 +87,10 @@ impl Resolver<'_> {
         let timeouts = self.timeouts(raw.timeouts);
         let limits = self.limits(raw.limits);
         let log = self.log(raw.log);
+        let trials = self.trials(raw.tests);
         let (keys, key_sources) = session.keys?;
         let (first, more) = served?;
-        Some(Config {
+        let config = Config {
             first,
             more,
             listen,
@@ -112,7 +116,9 @@ impl Resolver<'_> {
             drain,
             limits,
             log,
-        })
+        };
+        self.run(&trials, &config);
+        Some(config)
     }
 
     /// Reads a value that may be left out.

@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Section(&'static [Key]),
     /// A list of mappings.
     Sections(&'static [Key]),
+    /// A mapping of any names to scalars.
+    Fields,
     /// A scalar or a mapping.
     TextOrSection(&'static [Key]),
 }
@@ -55,7 +57,17 @@ const TOP: &[Key] = &[
     key("limits", Shape::Section(LIMITS)),
     key("log", Shape::Section(LOG)),
     key("tenants", Shape::Sections(TENANT)),
+    key("tests", Shape::Sections(TEST)),
 ];
+
+const TEST: &[Key] = &[
+    text("request"),
+    key("headers", Shape::Fields),
+    text("signed_in"),
+    key("expect", Shape::Section(EXPECT)),
+];
+
+const EXPECT: &[Key] = &[text("route"), text("decision"), text("code"), text("to")];
 
 const TENANT: &[Key] = &[
     text("name"),
@@ -200,9 +212,9 @@ pub(super) fn suggest(keys: &[Key], unknown: &str) -> String {
     }
     let mut elsewhere = Vec::new();
     find_elsewhere(TOP, "", &unknown.to_ascii_lowercase(), &mut elsewhere);
-    // A tenant's keys are those of the only tenant.
+    // A tenant's keys are those of the only tenant, and a test only asks about them.
     if elsewhere.len() > 1 {
-        elsewhere.retain(|path| !path.starts_with("tenants["));
+        elsewhere.retain(|path| !path.starts_with("tenants[") && !path.starts_with("tests["));
     }
     if let [path] = elsewhere.as_slice() {
         return format!("did you mean {path}?");
@@ -220,7 +232,7 @@ fn find_elsewhere(keys: &[Key], prefix: &str, unknown: &str, found: &mut Vec<Str
             Shape::Section(keys) | Shape::TextOrSection(keys) => Some((keys, '.')),
             Shape::Sections(keys) => Some((keys, ' ')),
             Shape::Secret => Some((SECRET, '.')),
-            Shape::Text | Shape::Texts | Shape::Secrets => None,
+            Shape::Text | Shape::Texts | Shape::Secrets | Shape::Fields => None,
         };
         if key.name == unknown || path.replace('.', "_") == unknown {
             found.push(path.clone());

@@ -81,6 +81,7 @@ mod tests {
         let kind = match shape {
             Shape::Section(keys) => section(keys),
             Shape::Sections(keys) => list(section(keys)),
+            Shape::Fields => ValueKind::Table(Map::new()),
             Shape::Texts if full => list(text()),
             Shape::Secret if full => section(SECRET),
             Shape::Secrets if full => list(section(SECRET)),

@@ -1,10 +1,14 @@
 //! The rules of the configuration, each with what keeps and what breaks it.
 
 mod environment;
+mod reference;
 mod rotating;
 mod rules;
+mod schema;
 mod secrets;
+mod strict;
 mod tenants;
+mod trials;
 
 use std::fmt::Write;
 
@@ -340,6 +344,7 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
                 "key": "session.lifetime",
                 "message": "a stolen cookie works for more than a day",
                 "hint": "a day's work is 12h",
+                "clause": "OWASP ASVS 7.3.2",
             }],
             "notes": [{
                 "code": "SG-6202", "file": "t.yaml", "line": 5, "column": 18, "variable": null,

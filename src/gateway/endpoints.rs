@@ -13,6 +13,7 @@ use super::lookup::Lookup;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
+use super::site::Site;
 use super::stages::X_MARKETING_CLOUD_PERMISSIONS;
 use super::worker::Worker;
 use crate::fault::Fault;
@@ -36,6 +37,9 @@ impl Worker {
     ) -> Result<http::Response<http_body_util::Full<bytes::Bytes>>, Stop> {
         let method = &parts.method;
         let site = &self.gateway.site;
+        if !exists(name, site) {
+            return Err(Fault::NoRoute.into());
+        }
         let reply = match name {
             // Before OAuth, Marketing Cloud posted a signed token to an app's login address.
             "start" | "callback" | "" if method == Method::POST && is_form(parts) => {
@@ -45,11 +49,11 @@ impl Worker {
                 }
                 .into());
             }
-            "framed" if site.framing().is_some() => {
+            "framed" => {
                 allow(method, READ)?;
                 self.framed_done(parts, record).await
             }
-            "handover" if site.framing().is_some() => {
+            "handover" => {
                 allow(method, "POST")?;
                 self.take_over(parts, body, record).await?
             }
@@ -269,6 +273,15 @@ fn authenticated(current: &Current, permissions: bool) -> Reply {
             .insert(X_MARKETING_CLOUD_PERMISSIONS, value.clone());
     }
     reply
+}
+
+/// Whether an endpoint of this name is served at `site`.
+pub(super) fn exists(name: &str, site: &Site) -> bool {
+    match name {
+        "" | "start" | "callback" | "sign_out" | "business_unit" | "userinfo" | "auth" => true,
+        "framed" | "handover" => site.framing().is_some(),
+        _ => false,
+    }
 }
 
 fn is_form(parts: &Parts) -> bool {

@@ -25,13 +25,7 @@ impl Worker {
         body: ClientBody,
         record: &Record,
     ) -> Result<Bytes, Stop> {
-        if parts.method != Method::POST {
-            return Err(Refusal {
-                allow: Some("POST"),
-                ..Fault::MethodNotAllowed.into()
-            }
-            .into());
-        }
+        only_post(parts)?;
         let refused = |reason: &str| {
             tracing::warn!(
                 event = "journey.refused",
@@ -64,8 +58,19 @@ impl Worker {
     }
 }
 
+/// Marketing Cloud's servers call by POST alone.
+pub(super) fn only_post(parts: &Parts) -> Result<(), Refusal> {
+    if parts.method == Method::POST {
+        return Ok(());
+    }
+    Err(Refusal {
+        allow: Some("POST"),
+        ..Fault::MethodNotAllowed.into()
+    })
+}
+
 /// `application/jwt`, or text: some of Marketing Cloud's stacks say so.
-fn is_token(parts: &Parts) -> bool {
+pub(super) fn is_token(parts: &Parts) -> bool {
     let Some(kind) = parts.headers.get(header::CONTENT_TYPE) else {
         return true;
     };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::Method;
 use http::Request;
 use http::Response;
 use http::StatusCode;
@@ -14,25 +13,24 @@ use http::header;
 use http::request::Parts;
 use hyper::body::Body as _;
 
-use super::Gateway;
 use super::body::AnswerBody;
 use super::browser_cookies::set_cookies;
+use super::claim;
+use super::claim::Claim;
+use super::claim::SignedOut;
 use super::lookup::Lookup;
 use super::loop_breaker::MAX_FRUITLESS;
-use super::options;
 use super::rates;
 use super::record::Record;
 use super::route::Access;
 use super::route::Destination;
 use super::route::Route;
-use super::router::Served;
 use super::sign_in;
 use super::stages::X_REQUEST_ID;
 use super::worker::Worker;
 use crate::fault::Fault;
 use crate::http::Jar;
 use crate::http::ReturnPath;
-use crate::http::Target;
 use crate::http::pages;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
@@ -93,53 +91,14 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let gateway = &self.gateway;
-        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            let allow = Some(options::METHODS);
-            return Err(Refusal {
-                allow,
-                ..Fault::MethodNotAllowed.into()
-            }
-            .into());
-        }
-        // An authority in the target does not stand in for it (RFC 9112 §3.2).
-        let malformed = if parts.version < Version::HTTP_2 {
-            !parts.headers.contains_key(header::HOST)
-        } else {
-            // HTTP/1 has no blanks around a value, and none may appear there (RFC 9113 §8.2.1).
-            parts.headers.values().any(is_padded)
-        };
-        let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
-        if malformed || web != parts.uri.authority().is_some() {
-            return Err(Fault::MalformedRequest.into());
-        }
-        // Where a reader in front sees no body, ours would hold its next request (RFC 9110 §9.3.1).
-        if matches!(parts.method, Method::GET | Method::HEAD) && !body.is_end_stream() {
-            return Err(Fault::UnexpectedBody.into());
-        }
-        if let Err(fault) = gateway.site.admit(&parts.uri, &parts.headers) {
-            let note = gateway.site.misdirected(&parts.uri, &parts.headers);
-            let note = note.filter(|_| fault == Fault::UnknownHost);
-            return Err(Refusal {
-                note,
-                ..fault.into()
-            }
-            .into());
-        }
-        if let Some(reply) = options::answer(parts) {
-            return Ok(self.finish(reply).map(AnswerBody::from));
-        }
-        gateway.bounds.admit(parts)?;
-        let target = Target::parse(&parts.uri).map_err(|_| Fault::AmbiguousTarget)?;
-        if let Some(reply) = gateway.cross_site.preflight(parts) {
-            return Ok(self.finish(reply).map(AnswerBody::from));
-        }
-        match gateway.router.find(&target, &gateway.site)? {
-            Served::Own(name) => {
+        match gateway.ground().claim(parts, body.is_end_stream())? {
+            Claim::Answered(reply) => Ok(self.finish(reply).map(AnswerBody::from)),
+            Claim::Own(name) => {
                 record.routed(Slot::OWN, gateway.site.prefix());
                 let answer = Box::pin(self.own(name, parts, body, record)).await?;
                 Ok(answer.map(AnswerBody::from))
             }
-            Served::Route(index, route) => {
+            Claim::Route(index, route, target) => {
                 record.routed(Slot::route(index), &route.prefix);
                 if route.to == Destination::Soap {
                     record.speaks_soap(parts);
@@ -159,7 +118,7 @@ impl Worker {
         parts: &Parts,
         websocket: bool,
     ) -> Result<Option<Current>, Stop> {
-        if matches!(route.access, Access::Public | Access::JourneyBuilder(_)) {
+        if !route.access.asks_for_session() {
             return Ok(None);
         }
         let now = self.gateway.clock.now();
@@ -169,14 +128,7 @@ impl Worker {
             (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
             (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
         };
-        let Gateway {
-            cross_site, site, ..
-        } = self.gateway.as_ref();
-        if websocket {
-            cross_site.check_websocket(&parts.headers, site)?;
-        } else {
-            cross_site.check(&parts.method, &parts.headers, site)?;
-        }
+        self.gateway.ground().check_session(parts, websocket)?;
         match self.fresh(live, now).await {
             Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
             outcome => outcome.map(Some),
@@ -377,11 +329,8 @@ impl Worker {
 
     /// Turns whatever stopped a request into its answer.
     async fn stop(&self, stop: Stop, parts: &Parts, record: &mut Record) -> Response<AnswerBody> {
-        let audience = if self.gateway.site.is_framed(&parts.headers) {
-            Audience::Person
-        } else {
-            record.audience(parts)
-        };
+        let (site, headers) = (&self.gateway.site, &parts.headers);
+        let audience = claim::audience(site, headers, || record.audience(parts));
         let reply = match stop {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
@@ -411,17 +360,9 @@ impl Worker {
     ) -> Reply {
         let cleared = self.drop_session(&parts.into());
         record.refused(Fault::SignInRequired);
-        let mut reply = match (audience, &parts.method) {
-            (Audience::Person, &Method::GET | &Method::HEAD) => {
-                self.sign_in_from_page(parts, record).await
-            }
-            // A redirect would turn the form into a GET, and lose it without a word.
-            (Audience::Person, _) => {
-                self.tell_to_sign_in(Fault::FormNotSent, parts, audience, record)
-            }
-            (Audience::Program | Audience::Soap(_), _) => {
-                self.tell_to_sign_in(Fault::SignInRequired, parts, audience, record)
-            }
+        let mut reply = match SignedOut::of(audience, &parts.method) {
+            SignedOut::SignIn => self.sign_in_from_page(parts, record).await,
+            SignedOut::Refused(fault) => self.tell_to_sign_in(fault, parts, audience, record),
         };
         set_cookies(&mut reply, cleared);
         reply
@@ -562,11 +503,6 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self::Refused(fault.into(), Vec::new())
     }
-}
-
-fn is_padded(value: &HeaderValue) -> bool {
-    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    blank(value.as_bytes().first()) || blank(value.as_bytes().last())
 }
 
 /// Whether what follows such a request cannot be told from it (RFC 9112 §11.2).

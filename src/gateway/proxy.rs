@@ -14,6 +14,8 @@ use http::request::Parts;
 
 use super::body::AnswerBody;
 use super::fairness::Ticket;
+use super::outgoing::Outgoing;
+use super::outgoing::way;
 use super::pipeline::Current;
 use super::pipeline::HSTS;
 use super::pipeline::Stop;
@@ -22,32 +24,23 @@ use super::replay::Replay;
 use super::route::Access;
 use super::route::Destination;
 use super::route::Route;
-use super::stages::Authorized;
 use super::stages::Provenance;
-use super::stages::Sanitized;
 use super::tunnel;
 use super::worker::Worker;
-use crate::fault::Fault;
 use crate::http::Target;
 use crate::http::cookies;
 use crate::http::headers;
 use crate::http::refusal::Refusal;
 use crate::net::ClientBody;
-use crate::session::Live;
 use crate::session::Outcome;
 use crate::upstream::RequestBody;
 use crate::upstream::ResponseBody;
 use crate::upstream::UpstreamError;
-use crate::upstream::Way;
 
 /// One request on its way through a route.
 struct Passage<'a> {
     worker: &'a Worker,
-    route: &'a Route,
-    target: &'a Target<'a>,
-    parts: &'a Parts,
-    websocket: bool,
-    provenance: Provenance<'a>,
+    outgoing: Outgoing<'a>,
 }
 
 impl Worker {
@@ -89,11 +82,13 @@ impl Worker {
         };
         let passage = Passage {
             worker: self,
-            route,
-            target,
-            parts,
-            websocket,
-            provenance,
+            outgoing: Outgoing {
+                route,
+                target,
+                parts,
+                websocket,
+                provenance,
+            },
         };
         let ticket = match self.share(route, current.as_ref()) {
             Ok(ticket) => ticket,
@@ -171,34 +166,6 @@ impl Worker {
             None => Vec::new(),
         };
         Stop::Refused(refusal, lines)
-    }
-
-    /// Where a route leads for this person. The fence is asked again: it stands between the token and
-    /// every host.
-    fn destination<'a>(&self, route: &'a Route, live: Option<&'a Live>) -> Result<Way<'a>, Fault> {
-        match &route.to {
-            Destination::Tool(upstream) => Ok(Way::Tool(upstream)),
-            Destination::Rest | Destination::Soap => {
-                let session = live.map(|live| &live.session);
-                let url = match &route.to {
-                    Destination::Soap => session.and_then(|session| session.soap.as_ref()),
-                    _ => session.and_then(|session| session.rest.as_ref()),
-                };
-                let url = url.ok_or(Fault::NoInstanceUrl)?;
-                let (fence, origin) = (&self.gateway.provider.fence, url.origin());
-                let tenant = session.and_then(|session| session.tenant.as_ref());
-                let fence = fence.of(tenant).ok_or(Fault::OutsideFence)?;
-                if !fence.admits(origin) {
-                    return Err(Fault::OutsideFence);
-                }
-                let public_only = !fence.names(origin);
-                Ok(Way::Tenant {
-                    origin,
-                    host: url.host(),
-                    public_only,
-                })
-            }
-        }
     }
 
     /// What the client gets of the upstream's answer.
@@ -279,64 +246,30 @@ impl Passage<'_> {
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let live = current.map(|current| current.live.as_ref());
-        let way = self.worker.destination(self.route, live)?;
-        let harmless = self.parts.method.is_idempotent()
+        let Self { worker, outgoing } = self;
+        let way = way(outgoing.route, live, &worker.gateway.provider.fence)?;
+        let harmless = outgoing.parts.method.is_idempotent()
             && matches!(body, RequestBody::Empty)
-            && !self.websocket;
+            && !outgoing.websocket;
         let again = || {
             Some(
-                self.prepare(way, live)
+                outgoing
+                    .head(way, live)
                     .ok()?
                     .into_request(RequestBody::Empty),
             )
             .filter(|_| harmless)
         };
-        let request = self.prepare(way, live)?.into_request(body);
-        let outcome = self.worker.upstream.send(way, request, again).await;
+        let request = outgoing.head(way, live)?.into_request(body);
+        let outcome = worker.upstream.send(way, request, again).await;
         outcome.map_err(|error| {
-            let request_id = self.provenance.id.as_str();
+            let request_id = outgoing.provenance.id.as_str();
             if matches!(error, UpstreamError::ClientBody(_)) {
                 tracing::debug!(event = "client.broke_off", %error, request_id, "Client broke off.");
             } else {
                 tracing::warn!(event = "upstream.failed", %error, upstream = %way, request_id, "Upstream failed.");
             }
             error.refusal()
-        })
-    }
-
-    /// The head as it goes out.
-    fn prepare(&self, way: Way<'_>, live: Option<&Live>) -> Result<Authorized, Fault> {
-        let Self {
-            parts,
-            target,
-            route,
-            ..
-        } = self;
-        let sanitized = Sanitized::of(
-            &parts.method,
-            target,
-            &parts.headers,
-            route,
-            self.provenance.site,
-        )?;
-        let authorized = match (way, live) {
-            (Way::Tenant { host, .. }, Some(live)) => {
-                let live = Some(live).filter(|_| route.to == Destination::Rest);
-                sanitized.authorize_api(host.clone(), live, &self.provenance)
-            }
-            (Way::Tenant { .. }, None) => return Err(Fault::Internal),
-            (Way::Tool(_), live) => {
-                sanitized.authorize_tool(live, route.token, &self.provenance)?
-            }
-        };
-        Ok(if let Access::JourneyBuilder(passes) = route.access {
-            authorized.signed_by_package(passes)
-        } else if self.websocket {
-            authorized.upgrading()
-        } else if route.passes_trailers() && is_grpc(&parts.headers) {
-            authorized.taking_trailers()
-        } else {
-            authorized
         })
     }
 
@@ -385,15 +318,16 @@ impl Passage<'_> {
                 return Ok(first(beginning, body));
             }
         }
-        if let (Some(rule), Some(current)) = (&self.route.rule, current.as_ref()) {
-            self.worker.admit(rule, current, self.parts).await?;
+        let Outgoing { route, parts, .. } = self.outgoing;
+        if let (Some(rule), Some(current)) = (&route.rule, current.as_ref()) {
+            self.worker.admit(rule, current, parts).await?;
         }
         match replay.again(current.as_ref()) {
             Some(again) => match self.send(current.as_ref(), again).await {
                 Ok(answer) => Ok(answer.map(AnswerBody::from)),
                 Err(refusal) => Err(self
                     .worker
-                    .upstream_failed(refusal, current.as_ref(), self.parts)
+                    .upstream_failed(refusal, current.as_ref(), parts)
                     .await),
             },
             None => Ok(first(beginning, body)),
@@ -409,12 +343,6 @@ const FOREIGN: [HeaderName; 5] = [
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
 ];
-
-/// Whether a request is a call by gRPC, which ends in trailers.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
-}
 
 /// A token this young was not refused for its age: asking for another would ask without end.
 const MIN_AGE: Duration = Duration::from_secs(5);

@@ -105,20 +105,9 @@ async fn enveloped(
     body: ClientBody,
     current: Option<&Current>,
 ) -> Result<(RequestBody, Option<Replay>), Refusal> {
-    match parts.method {
-        Method::GET | Method::HEAD => return Ok((RequestBody::Empty, None)),
-        Method::POST => {}
-        _ => {
-            return Err(Refusal {
-                allow: Some("GET, HEAD, POST"),
-                ..Fault::MethodNotAllowed.into()
-            });
-        }
+    if !takes_envelope(parts)? {
+        return Ok((RequestBody::Empty, None));
     }
-    soap::admit(&parts.headers).map_err(|(fault, note)| Refusal {
-        note: Some(note.to_owned()),
-        ..Fault::Envelope(fault).into()
-    })?;
     let session = &current.ok_or(Fault::Internal)?.live.session;
     match Envelope::open(body, &session.tokens.access).await {
         Ok((envelope, original)) => Ok((
@@ -137,6 +126,25 @@ async fn enveloped(
             })
         }
     }
+}
+
+/// Whether there is an envelope behind this head, or a WSDL is asked for.
+pub(super) fn takes_envelope(parts: &Parts) -> Result<bool, Refusal> {
+    match parts.method {
+        Method::GET | Method::HEAD => return Ok(false),
+        Method::POST => {}
+        _ => {
+            return Err(Refusal {
+                allow: Some("GET, HEAD, POST"),
+                ..Fault::MethodNotAllowed.into()
+            });
+        }
+    }
+    soap::admit(&parts.headers).map_err(|(fault, note)| Refusal {
+        note: Some(note.to_owned()),
+        ..Fault::Envelope(fault).into()
+    })?;
+    Ok(true)
 }
 
 /// Reads a fault until it is plain whether it is about the token, and no further.

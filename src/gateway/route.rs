@@ -79,6 +79,13 @@ pub enum Access {
     Public,
 }
 
+impl Access {
+    /// Whether a session is looked for at all.
+    pub fn asks_for_session(self) -> bool {
+        matches!(self, Self::SignedIn | Self::Optional)
+    }
+}
+
 /// What of a signed call the tool gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JourneyBody {

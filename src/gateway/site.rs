@@ -54,9 +54,10 @@ impl Site {
         }
     }
 
-    /// The same inside frames of other sites.
+    /// The same inside frames of other sites, if there are any.
     #[must_use]
-    pub fn framed_by(self, framing: Framing) -> Self {
+    pub fn framed_by(self, framing: Option<Framing>) -> Self {
+        let Some(framing) = framing else { return self };
         Self {
             names: self.names.embedded(),
             framing: Some(framing),

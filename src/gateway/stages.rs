@@ -187,6 +187,11 @@ impl Authorized {
         self
     }
 
+    /// Target and fields.
+    pub(super) fn head(&self) -> (&Uri, &HeaderMap) {
+        (&self.0.uri, &self.0.headers)
+    }
+
     /// The request, with its body.
     pub(super) fn into_request(self, body: RequestBody) -> Request<RequestBody> {
         let Sanitized {

@@ -79,6 +79,8 @@ async fn check_tells_good_from_bad() {
         "{text}"
     );
 
+    assert!(text.contains("(OWASP ASVS 3.3.1, 12.2.1)"), "{text}");
+
     let strict = [CHECK, &["--strict"]].concat();
     let strict = run(sidegate(folder.path(), &strict, &environment)).await;
     assert_eq!(code(&strict), 78, "plain http is a risk: {strict:?}");
@@ -113,6 +115,15 @@ async fn check_tells_good_from_bad() {
     );
     assert_eq!(first["code"], "SG-6002");
     assert_eq!(report["problems"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schema_prints_what_is_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(sidegate(folder.path(), &["schema"], &[])).await;
+    assert_eq!(code(&output), 0);
+    let committed = include_bytes!("../../config/sidegate.schema.json");
+    assert!(output.stdout == committed, "another schema is committed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

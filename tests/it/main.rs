@@ -16,6 +16,7 @@ mod answers;
 mod balance;
 mod callback;
 mod commands;
+mod commands_explain;
 mod cookie_jar;
 mod cross_site;
 mod deploy;

@@ -160,10 +160,7 @@ impl Builder<'_> {
     ) -> Result<Gateway, StartError> {
         let common = &self.common;
         let ports = common.ports;
-        let mut site = Site::new(origin, common.prefix.clone());
-        if let Some(framing) = common.framing.clone() {
-            site = site.framed_by(framing);
-        }
+        let site = Site::new(origin, common.prefix.clone()).framed_by(common.framing.clone());
         let endpoint = Endpoints {
             provider: Arc::clone(&of.provider),
             redirect_uri: site.redirect_uri(),

@@ -59,6 +59,12 @@ impl Resolver<'_> {
         {
             self.bad(&admin_path, "must not be where listen already is");
         }
+        if !admin.ip().is_loopback() {
+            let message = "probes, metrics and the status page can be reached from elsewhere";
+            self.findings
+                .warn(Risk::AdminExposed, &admin_path, message)
+                .hint("listen on loopback, or let only probes and scrapes reach the port");
+        }
         let mut sockets = 0;
         for listen in &mut public {
             if let Listen::Unix { mode: known, .. } = listen {

@@ -235,7 +235,10 @@ impl Resolver<'_> {
     ) -> Option<Vec<u8>> {
         let file = self.base.join(file);
         match super::secret::read(&file) {
-            Ok((text, _)) if good(text.expose_secret().as_bytes()) => {
+            Ok((text, by_others)) if good(text.expose_secret().as_bytes()) => {
+                if by_others && path.as_str().ends_with(".key_file") {
+                    self.readable_by_others(path);
+                }
                 Some(text.expose_secret().as_bytes().to_vec())
             }
             Ok(_) => {

@@ -50,6 +50,22 @@ fn mail_addresses_of_any_tenant_prove_nothing() {
     }
 }
 
+/// Each line that is added, the whole text and what is found then.
+pub(super) fn texts() -> impl Iterator<Item = (&'static str, String, &'static str)> {
+    let tables = [
+        ("public_url: https://tool.example.com\n", TOP_LEVEL),
+        ("  subdomain: mcabc\n", MARKETING_CLOUD),
+        ("session:\n", SESSION),
+        ("    to: http://127.0.0.1:3000\n", ROUTES),
+    ];
+    tables.into_iter().flat_map(|(after, rules)| {
+        let text = move |added| edited(after, &format!("{after}{added}\n"));
+        rules
+            .iter()
+            .map(move |(added, found)| (*added, text(added), *found))
+    })
+}
+
 /// Adds each line after `after`. Findings are separated by ` | `; nothing is neither problem nor warning.
 fn try_each(after: &str, rules: &[(&str, &str)]) {
     for (added, found) in rules {

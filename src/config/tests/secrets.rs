@@ -259,16 +259,7 @@ fn the_yaml_of_the_readme_loads() {
     let directory = tempfile::tempdir().expect("a directory");
     write(&directory.path().join("client-secret"), "one", true);
     write(&directory.path().join("session-key"), KEY, true);
-    let mut blocks = Vec::new();
-    for rest in readme.split("```yaml\n").skip(1) {
-        let (block, _) = rest.split_once("```").expect("an end");
-        let indent = block.len() - block.trim_start_matches(' ').len();
-        let lines = block
-            .lines()
-            .map(|line| line.get(indent..).unwrap_or_default());
-        let lines: Vec<_> = lines.chain([""]).collect();
-        blocks.push(lines.join("\n"));
-    }
+    let blocks = yaml_blocks(readme);
     let ours = |block: &&String| block.contains("marketing_cloud:");
     let ours: Vec<_> = blocks.iter().filter(ours).collect();
     assert_eq!(ours.len(), 3, "{blocks:?}");
@@ -289,4 +280,19 @@ fn the_yaml_of_the_readme_loads() {
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
         assert_eq!(loaded.warnings, [], "{text}");
     }
+}
+
+/// The blocks of YAML in a page.
+pub(super) fn yaml_blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    for rest in page.split("```yaml\n").skip(1) {
+        let (block, _) = rest.split_once("```").expect("an end");
+        let indent = block.len() - block.trim_start_matches(' ').len();
+        let lines = block
+            .lines()
+            .map(|line| line.get(indent..).unwrap_or_default());
+        let lines: Vec<_> = lines.chain([""]).collect();
+        blocks.push(lines.join("\n"));
+    }
+    blocks
 }
