@@ -116,6 +116,12 @@ const TOP: &[Described] = &[
         "Whether a client has to show a certificate; one that is shown has to be good.",
     ),
     key(
+        "tls.client_cert_header",
+        Switch,
+        Told("false"),
+        "Whether tools are told of the client's certificate, as Client-Cert (RFC 9440).",
+    ),
+    key(
         "h2c",
         Switch,
         Value("false"),
