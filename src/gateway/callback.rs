@@ -135,7 +135,8 @@ impl Worker {
                 let wait = error.retry_after();
                 return Failed { fault: error.fault(), state: None, wait };
             }
-            failed(error.fault())
+            let wait = error.retry_after();
+            Failed { wait, ..failed(error.fault()) }
         })?;
         let now = gateway.clock.now();
         if let Some(records) = &gateway.records {
@@ -276,7 +277,8 @@ async fn sign_in(
 ) -> Result<Session, SignInError> {
     let endpoint = gateway.directory.at(tenant.as_ref())?;
     let granted = endpoint.exchange(code, verifier).await?;
-    let identity = endpoint.userinfo(&granted.tokens.access).await?;
+    let identity = endpoint.userinfo(&granted.tokens.access).await;
+    let identity = identity.map_err(SignInError::Unidentified)?;
     let now = gateway.clock.now();
     let policy = gateway.store.policy;
     if let (Some(asked), Some(given)) = (&gateway.provider.scope, &granted.scope) {
@@ -338,6 +340,9 @@ enum SignInError {
     /// The provider's answer.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The provider's answer when it was asked who signed in: the code is spent by then.
+    #[error("who signed in is not known: {0}")]
+    Unidentified(TokenError),
     /// The task ended without a result.
     #[error("the sign-in task broke off")]
     Defect,
@@ -346,14 +351,14 @@ enum SignInError {
 impl SignInError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Token(error) => error.retry_after(),
+            Self::Token(error) | Self::Unidentified(error) => error.retry_after(),
             Self::Defect => None,
         }
     }
 
     fn fault(&self) -> Fault {
         match self {
-            Self::Token(error) => error.fault(),
+            Self::Token(error) | Self::Unidentified(error) => error.fault(),
             Self::Defect => Fault::Internal,
         }
     }

@@ -329,6 +329,23 @@ async fn a_callback_that_the_provider_could_not_serve_works_when_loaded_again() 
 }
 
 /// Loads `path` and expects a page with a code, and no session.
+/// Once it was exchanged, a code is spent: what fails after that is for another sign-in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_was_exchanged_is_not_sent_again() {
+    let gate = Gate::start().await;
+    let control = gate.control();
+    let mut browser = gate.browser();
+    let callback = browser.authorize("/page", "ada").await;
+    control.set_fault(Place::Userinfo, Fault::InternalError, Some(1));
+    let before = control.stats().token_calls;
+    for _ in 0..2 {
+        let answer = browser.navigate(&callback).await;
+        assert!(answer.status >= 400, "{answer:?}");
+    }
+    assert_eq!(control.stats().token_calls - before, 1);
+    assert!(browser.jar.is_empty(), "{:?}", browser.jar);
+}
+
 async fn assert_refused(browser: &mut Browser, path: &str, expected: (u16, &str), case: &str) {
     let answer = browser.navigate(path).await;
     assert_eq!((answer.status, answer.code().as_str()), expected, "{case}");

@@ -9,7 +9,7 @@ use super::LEAST;
 use super::findings;
 use super::loaded;
 use super::rules;
-use super::secrets::yaml_blocks;
+use super::secrets::yaml_of_the_documentation;
 use crate::config::describe;
 use crate::config::describe::Default;
 use crate::config::describe::Form;
@@ -201,14 +201,14 @@ fn what_loads_is_valid() {
         include_str!("../../../config/sidegate.yaml"),
         "the example",
     );
-    let blocks = yaml_blocks(include_str!("../../../README.md"));
+    let blocks = yaml_of_the_documentation();
     let ours: Vec<_> = blocks
         .iter()
         .filter(|text| text.contains("marketing_cloud:") || text.starts_with("tests:"))
         .collect();
     assert_eq!(ours.len(), 4);
     for block in ours {
-        assert_valid(&validator, block, "README.md");
+        assert_valid(&validator, block, "the documentation");
     }
 }
 

@@ -252,14 +252,13 @@ fn the_annotated_example_loads() {
     );
 }
 
-/// What stands in the README loads, with what it leaves out filled in.
+/// What stands in the README and its guides loads, with what it leaves out filled in.
 #[test]
 fn the_yaml_of_the_readme_loads() {
-    let readme = include_str!("../../../README.md");
     let directory = tempfile::tempdir().expect("a directory");
     write(&directory.path().join("client-secret"), "one", true);
     write(&directory.path().join("session-key"), KEY, true);
-    let blocks = yaml_blocks(readme);
+    let blocks = yaml_of_the_documentation();
     let ours = |block: &&String| block.contains("marketing_cloud:");
     let ours: Vec<_> = blocks.iter().filter(ours).collect();
     assert_eq!(ours.len(), 3, "{blocks:?}");
@@ -283,7 +282,17 @@ fn the_yaml_of_the_readme_loads() {
 }
 
 /// The blocks of YAML in a page.
-pub(super) fn yaml_blocks(page: &str) -> Vec<String> {
+/// The YAML of the README and of the guides that hold some.
+pub(super) fn yaml_of_the_documentation() -> Vec<String> {
+    let pages = [
+        include_str!("../../../README.md"),
+        include_str!("../../../deploy/docs/tenants.md"),
+        include_str!("../../../deploy/docs/replicas.md"),
+    ];
+    pages.into_iter().flat_map(yaml_blocks).collect()
+}
+
+fn yaml_blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     for rest in page.split("```yaml\n").skip(1) {
         let (block, _) = rest.split_once("```").expect("an end");
