@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+import urllib.request
 
 import harness
 from harness import DEPLOY
@@ -25,7 +26,7 @@ def test_dockerfile():
     text = (DEPLOY / "Dockerfile").read_text()
     last = text.split("\nFROM ")[-1]
     assert "\nUSER 65532:65532\n" in last and "RUN" not in last
-    assert "cargo build --release --locked" in text
+    assert "cargo build --profile dist --locked" in text
     # What the health check runs is a command that there is, and it can fail.
     check = re.search(r'^HEALTHCHECK .* CMD \["/usr/local/bin/sidegate", "(\w+)"\]$', last, re.MULTILINE)
     assert re.search(rf"^  {check[1]} ", run(SIDEGATE, "help"), re.MULTILINE)
@@ -39,6 +40,9 @@ def test_health_check():
     with World() as world:
         world.start_gateway((DEPLOY / "proxies" / "sidegate.yaml").read_text())
         run(SIDEGATE, "ready", f"127.0.0.1:{world.admin}")
+        for probe in ("startupz", "livez", "readyz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{world.admin}/{probe}", timeout=10) as answer:
+                assert answer.status == 200, probe
         try:
             run(SIDEGATE, "ready", f"127.0.0.1:{world.gateway}")
         except AssertionError as error:
