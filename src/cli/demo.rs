@@ -53,7 +53,8 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         lifecycle::stop_signal().map_err(internal)?
     };
     let (sandbox, tool) = runtime.block_on(start_neighbours()).map_err(internal)?;
-    let framed_port = free_port(None)?;
+    // Nobody types this one, so any will do: the usual one is still free, and wanted by the other gateway.
+    let framed_port = free_port(Some(0))?;
     let (tenant, desk) = (sandbox.origin(), tool.origin());
     // Another name of this machine is another site, so that the frame is a stranger's, as in life.
     let shell = format!("http://localhost:{}", tenant.port());

@@ -247,6 +247,27 @@ async fn the_demo_prints_a_url_at_which_one_can_sign_in() {
     assert_eq!(running.stop("INT").await, 0);
 }
 
+/// Without a word about ports, as newcomers type it: both gateways are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_needs_no_port() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = Running::by_output(sidegate(folder.path(), &["demo"], &[]));
+    let line = running.line("Open http://").await.expect("a URL");
+    let (alone, _) = browser::split_url(line.trim_start_matches("Open ").trim());
+    let line = running.line("Inside Marketing Cloud: ").await;
+    let (_, app) = line
+        .as_deref()
+        .and_then(|line| line.split_once("?app="))
+        .expect("a frame");
+    let (framed, _) = browser::split_url(app.trim());
+    assert_ne!(alone, framed);
+    for gateway in [alone, framed] {
+        let answer = browser::Browser::new(gateway).fetch("/").await;
+        assert_eq!((answer.status, answer.code().as_str()), (401, "SG-2001"));
+    }
+    assert_eq!(running.stop("INT").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sandbox_prints_its_address() {
     let folder = tempfile::tempdir().expect("a folder");
