@@ -314,11 +314,21 @@ class Browser:
 
 def get(port, path):
     """A plain question to a loopback port."""
+    status, body = ask_port(port, path)
+    assert status == 200, f"{path}: {status}"
+    return body.decode()
+
+
+def answers(port, path):
+    """Whether a loopback port says 200 yet."""
+    return ask_port(port, path)[0] == 200
+
+
+def ask_port(port, path):
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     line.request("GET", path)
     answer = line.getresponse()
-    assert answer.status == 200, f"{path}: {answer.status}"
-    return answer.read().decode()
+    return answer.status, answer.read()
 
 
 def until(look, what):

@@ -9,6 +9,7 @@ import harness
 from harness import DEPLOY
 from harness import Browser
 from harness import World
+from harness import answers
 from harness import free_port
 from harness import get
 from harness import program
@@ -71,6 +72,8 @@ def test_every_query_finds_what_it_names():
             "prometheus", port, prometheus, f"--config.file={world.directory}/prometheus.yaml",
             f"--storage.tsdb.path={world.directory}/data", f"--web.listen-address=127.0.0.1:{port}",
         )
+        # It listens before it has read its own log of the past.
+        until(lambda: answers(port, "/-/ready"), "Prometheus to be ready")
         until(lambda: ask(port, "count_over_time(sidegate_sessions_sealed_total[1m]) >= 3"), "three scrapes")
         rules = until(lambda: evaluated(port), "the rules to be evaluated")
         assert len(rules) == len(alerts()), rules
