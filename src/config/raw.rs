@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub(super) trusted_proxies: Option<RawTexts>,
     pub(super) endpoint_prefix: Option<String>,
     pub(super) keep_fragment: Option<String>,
+    pub(super) auth_path_header: Option<String>,
     pub(super) allowed_origins: Option<RawTexts>,
     pub(super) csrf: RawCsrf,
     pub(super) marketing_cloud: RawMarketingCloud,

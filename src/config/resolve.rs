@@ -66,6 +66,8 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
+        let asked = root.child("auth_path_header");
+        let asked_path = self.optional(&asked, raw.auth_path_header, values::header);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let served = RawServed {
             public_url: raw.public_url,
@@ -102,6 +104,7 @@ impl Resolver<'_> {
             endpoint_prefix: endpoint_prefix?,
             cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
+            asked_path,
             keys,
             key_sources,
             session: session.policy,

@@ -45,6 +45,7 @@ const TOP: &[Key] = &[
     key("trusted_proxies", Shape::Texts),
     text("endpoint_prefix"),
     text("keep_fragment"),
+    text("auth_path_header"),
     key("allowed_origins", Shape::Texts),
     key("csrf", Shape::Section(CSRF)),
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),

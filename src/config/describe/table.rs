@@ -152,6 +152,12 @@ const TOP: &[Described] = &[
         "Whether #fragments survive a sign-in, by way of a small page with a script.",
     ),
     key(
+        "auth_path_header",
+        HEADER,
+        Told("none: /oauth2/auth holds the rules of all routes"),
+        "The field in which the proxy that asks /oauth2/auth names the path, and which it sets itself.",
+    ),
+    key(
         "allowed_origins",
         ORIGIN,
         Value("[]"),
