@@ -80,6 +80,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// The admin listener.
     pub admin_listen: SocketAddr,
+    /// Names under which the status page is shown, beside addresses and `localhost`.
+    pub admin_hosts: Vec<String>,
     /// How many cores serve; `None` is all that this process may use.
     pub workers: Option<NonZeroUsize>,
     /// TLS at the public listener; `None` behind a terminator.

@@ -13,6 +13,7 @@ pub(super) struct Raw {
     pub(super) public_url: Option<String>,
     pub(super) listen: Option<RawTexts>,
     pub(super) admin_listen: Option<String>,
+    pub(super) admin_hosts: Option<RawTexts>,
     pub(super) workers: Option<String>,
     pub(super) listen_mode: Option<String>,
     pub(super) tls: Option<RawTls>,

@@ -56,6 +56,7 @@ impl Resolver<'_> {
     pub(super) fn configuration(&mut self, mut raw: Raw) -> Option<Config> {
         let root = KeyPath::root();
         let (listen, admin_listen) = self.listeners(raw.listen, raw.listen_mode, raw.admin_listen);
+        let admin_hosts = self.admin_hosts(raw.admin_hosts);
         let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
         let tls = self.tls(raw.tls);
         let trusted_proxies = self.trusted_proxies(raw.trusted_proxies);
@@ -97,6 +98,7 @@ impl Resolver<'_> {
             more,
             listen,
             admin_listen,
+            admin_hosts,
             workers,
             tls,
             protocols,

@@ -37,6 +37,7 @@ const TOP: &[Key] = &[
     text("public_url"),
     key("listen", Shape::Texts),
     text("admin_listen"),
+    key("admin_hosts", Shape::Texts),
     text("workers"),
     text("listen_mode"),
     key("tls", Shape::TextOrSection(TLS)),
