@@ -4,6 +4,7 @@
 mod attention;
 pub mod files;
 mod history;
+mod names;
 mod page;
 mod problems;
 mod readiness;
@@ -33,6 +34,7 @@ use serde_json::json;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+pub use names::Names;
 pub use readiness::Readiness;
 pub use status::Sources;
 pub use status::TenantSource;
@@ -49,13 +51,18 @@ use status::Status;
 pub struct Admin {
     status: Arc<Status>,
     metrics: Registry,
+    names: Names,
 }
 
 impl Admin {
-    /// Endpoints that tell of `sources` and `metrics`.
-    pub fn new(sources: Sources, metrics: Registry) -> Self {
+    /// Endpoints that tell of `sources` and `metrics`; the status page under `names` only.
+    pub fn new(sources: Sources, metrics: Registry, names: Names) -> Self {
         let status = Arc::new(Status::new(sources));
-        Self { status, metrics }
+        Self {
+            status,
+            metrics,
+            names,
+        }
     }
 
     /// Serves for as long as the runtime lives.
@@ -102,6 +109,7 @@ impl Admin {
         }
         let readiness = &self.status.sources.readiness;
         match request.uri().path() {
+            "/" | "/status.json" if !self.names.admit(request.headers()) => stranger(),
             "/" => page::show(&self.status.report()),
             "/status.json" => match serde_json::to_value(self.status.report()) {
                 Ok(report) => reply::json(&report),
@@ -163,6 +171,13 @@ const HEAD: Duration = Duration::from_secs(20);
 
 /// How long a connection may stay, whatever it does.
 const STAY: Duration = Duration::from_mins(5);
+
+fn stranger() -> Response<Full<Bytes>> {
+    let text = "The status page is not shown under this name. Ask for it by address, or add the name to admin_hosts.\n";
+    let mut answer = reply::text(text.to_owned(), "text/plain; charset=utf-8");
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    answer
+}
 
 fn probe(obstacles: &[&str]) -> Response<Full<Bytes>> {
     if obstacles.is_empty() {

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
+use crate::admin::Names;
 use crate::admin::Readiness;
 use crate::config::Config;
 use crate::config::Tenant;
@@ -122,6 +123,7 @@ impl App {
             )),
         };
         let identity = tls.as_ref().map(|tls| Arc::clone(&tls.identity));
+        let names = Names::new(config.admin_hosts.iter().cloned());
         let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
@@ -145,7 +147,7 @@ impl App {
         rereader.reread();
         Arc::clone(&rereader).watch(control.handle());
         let readiness = Arc::clone(&sources.readiness);
-        let probes = control.spawn(Admin::new(sources, registry).serve(admin));
+        let probes = control.spawn(Admin::new(sources, registry, names).serve(admin));
         let mut workers = Vec::with_capacity(count);
         let (accepts, accepting) = std::sync::mpsc::channel();
         for number in 0..count {

@@ -40,6 +40,8 @@ pub use secret_source::SecretSource;
 pub use tenant::Tenant;
 pub use tenant::TenantName;
 
+use http::HeaderName;
+
 use crate::crypto::KeyRing;
 use crate::gateway::CrossSite;
 use crate::gateway::Rates;
@@ -78,6 +80,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// The admin listener.
     pub admin_listen: SocketAddr,
+    /// Names under which the status page is shown, beside addresses and `localhost`.
+    pub admin_hosts: Vec<String>,
     /// How many cores serve; `None` is all that this process may use.
     pub workers: Option<NonZeroUsize>,
     /// TLS at the public listener; `None` behind a terminator.
@@ -92,6 +96,8 @@ pub struct Config {
     pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours instead of a plain redirect.
     pub keep_fragment: bool,
+    /// The field in which a proxy that asks about requests names their paths.
+    pub asked_path: Option<HeaderName>,
     /// The keys that seal sessions.
     pub keys: KeyRing,
     /// Where they came from, in the same order.

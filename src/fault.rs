@@ -128,6 +128,10 @@ pub enum Fault {
     HandoverRefused,
     /// A callback of Journey Builder without a signature of the package's.
     JourneyUnsigned,
+    /// A proxy in front asks without saying about which path.
+    PathUnnamed,
+    /// A proxy in front asks about a path that no session opens.
+    SignedCallsOnly,
     // 3: living sessions
     /// The token ran out and cannot be renewed at the moment.
     RefreshUnavailable,
@@ -184,7 +188,7 @@ struct Entry {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 80] = [
+    pub const ALL: [Self; 82] = [
         Self::MalformedRequest,
         Self::AmbiguousTarget,
         Self::UnknownHost,
@@ -246,6 +250,8 @@ impl Fault {
         Self::FrameCookies,
         Self::HandoverRefused,
         Self::JourneyUnsigned,
+        Self::PathUnnamed,
+        Self::SignedCallsOnly,
         Self::RefreshUnavailable,
         Self::StoreUnavailable,
         Self::ProviderThrottled,
@@ -429,6 +435,8 @@ impl Fault {
             | Self::OtherEmailDomain
             | Self::PermissionMissing
             | Self::UnitFixed
+            | Self::PathUnnamed
+            | Self::SignedCallsOnly
             | Self::Internal => (
                 "SG-5001",
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -42,6 +42,7 @@ mod worker;
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
@@ -96,6 +97,8 @@ pub struct Gateway {
     pub bounds: Bounds,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
+    /// The field in which a proxy that asks about requests names their paths, and which no client can set.
+    pub asked_path: Option<HeaderName>,
     /// The package at Marketing Cloud.
     pub provider: Arc<Provider>,
     /// What signs the calls of Journey Builder's servers.

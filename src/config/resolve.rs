@@ -56,6 +56,7 @@ impl Resolver<'_> {
     pub(super) fn configuration(&mut self, mut raw: Raw) -> Option<Config> {
         let root = KeyPath::root();
         let (listen, admin_listen) = self.listeners(raw.listen, raw.listen_mode, raw.admin_listen);
+        let admin_hosts = self.admin_hosts(raw.admin_hosts);
         let workers = self.optional(&root.child("workers"), raw.workers, values::workers);
         let tls = self.tls(raw.tls);
         let trusted_proxies = self.trusted_proxies(raw.trusted_proxies);
@@ -66,6 +67,8 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
+        let asked = root.child("auth_path_header");
+        let asked_path = self.optional(&asked, raw.auth_path_header, values::header);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let served = RawServed {
             public_url: raw.public_url,
@@ -95,6 +98,7 @@ impl Resolver<'_> {
             more,
             listen,
             admin_listen,
+            admin_hosts,
             workers,
             tls,
             protocols,
@@ -102,6 +106,7 @@ impl Resolver<'_> {
             endpoint_prefix: endpoint_prefix?,
             cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
+            asked_path,
             keys,
             key_sources,
             session: session.policy,

@@ -56,6 +56,18 @@ pub(super) fn entry(fault: Fault) -> Option<Entry> {
             "This session stays in its business unit",
             "You are still in the unit that you were in. Whoever runs this tool: a switch needs a refresh token; add the scope `offline` to the package, and to `marketing_cloud.scope` if that is set.",
         ),
+        Fault::PathUnnamed => (
+            "SG-2061",
+            StatusCode::FORBIDDEN,
+            "The proxy in front does not say which page this is about",
+            "Whoever runs this tool: some routes are not for everybody, so let the proxy set the field of `auth_path_header`, once, with every question to /oauth2/auth.",
+        ),
+        Fault::SignedCallsOnly => (
+            "SG-2062",
+            StatusCode::FORBIDDEN,
+            "This address is for Journey Builder's signed calls",
+            "Whoever runs this tool: let the proxy in front pass them on to the gateway, which looks for the signature, instead of asking about them.",
+        ),
         _ => return None,
     };
     Some(Entry {

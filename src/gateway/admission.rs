@@ -86,28 +86,27 @@ impl Worker {
         }
     }
 
-    /// The rules that hold for a request which a proxy in front asks about: those of the routes that it
-    /// names. All names count, so that whoever adds one to the proxy's own can only make things stricter;
-    /// and where rules are configured and no name is given, all rules hold. For a route of Journey
-    /// Builder's no session will do.
+    /// The rules that hold for a request which a proxy in front asks about: that of the route which its
+    /// field names. The field has to come once, since a client's own beside it would choose another route.
+    /// Where no field is configured, whoever names a path could be the client: then all rules hold.
     pub(super) fn rules_asked_for(&self, parts: &Parts) -> Result<Vec<Arc<Rule>>, Fault> {
         let router = &self.gateway.router;
         if !router.is_selective() {
             return Ok(Vec::new());
         }
-        let mut rules = Vec::new();
-        let mut named = false;
-        for name in ["x-original-uri", "x-forwarded-uri"] {
-            for value in parts.headers.get_all(name) {
-                named = true;
-                rules.extend(self.rule_at(value)?);
-            }
-        }
-        Ok(if named {
-            rules
-        } else {
-            router.rules().cloned().collect()
-        })
+        let Some(field) = &self.gateway.asked_path else {
+            // For a route of Journey Builder's no session will do, and this may be one.
+            return if router.takes_signed_calls() {
+                Err(Fault::PathUnnamed)
+            } else {
+                Ok(router.rules().cloned().collect())
+            };
+        };
+        let mut named = parts.headers.get_all(field).iter();
+        let (Some(path), None) = (named.next(), named.next()) else {
+            return Err(Fault::PathUnnamed);
+        };
+        Ok(self.rule_at(path)?.into_iter().collect())
     }
 
     fn rule_at(&self, value: &HeaderValue) -> Result<Option<Arc<Rule>>, Fault> {
@@ -116,7 +115,7 @@ impl Worker {
         match self.gateway.router.find(&target, &self.gateway.site) {
             // The proxy passes the body on itself: nobody would look for the signature.
             Ok(Served::Route(_, route)) if matches!(route.access, Access::JourneyBuilder(_)) => {
-                Err(Fault::JourneyUnsigned)
+                Err(Fault::SignedCallsOnly)
             }
             Ok(Served::Route(_, route)) => Ok(route.rule.clone()),
             // A page of the proxy's own.

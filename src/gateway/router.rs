@@ -39,8 +39,13 @@ impl Router {
 
     /// Whether being signed in is not enough for some route.
     pub(super) fn is_selective(&self) -> bool {
+        self.has_rules() || self.takes_signed_calls()
+    }
+
+    /// Whether some route is for Journey Builder's servers.
+    pub(super) fn takes_signed_calls(&self) -> bool {
         let signed = |route: &Route| matches!(route.access, Access::JourneyBuilder(_));
-        self.has_rules() || self.0.iter().any(signed)
+        self.0.iter().any(signed)
     }
 
     /// The routes' prefixes, in the order in which they are asked.

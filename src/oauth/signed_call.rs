@@ -354,8 +354,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_unsigned_passes(token in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn noise_does_not_pass(token in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(secrets().verify(&token, now()).is_err());
+        }
+
+        /// Well-formed in all but the signature: another's, another part's, or made up.
+        #[test]
+        fn nothing_that_others_signed_passes(
+            secret in "[ -~]{1,64}",
+            claim in any::<u32>(),
+            made_up in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            prop_assume!(secret != SECRET && secret != NEXT);
+            let ours = signed(Algorithm::HS256, SECRET, &json!({ "n": claim }));
+            prop_assert!(verify(&ours).is_ok());
+            let theirs = signed(Algorithm::HS256, &secret, &json!({ "n": claim }));
+            let stolen = signed(Algorithm::HS256, SECRET, &json!({ "n": claim.wrapping_add(1) }));
+            let (message, _) = ours.rsplit_once('.').expect("three parts");
+            let (_, signature) = stolen.rsplit_once('.').expect("three parts");
+            for token in [
+                theirs,
+                format!("{message}.{signature}"),
+                format!("{message}.{}", URL_SAFE_NO_PAD.encode(&made_up)),
+            ] {
+                prop_assert_eq!(verify(&token).err(), Some(NotSigned::Signature));
+            }
         }
 
         #[test]

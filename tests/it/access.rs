@@ -34,6 +34,10 @@ const ROUTES: &str = "
 ";
 
 async fn gate(marketing_cloud: &str) -> Gate {
+    gate_with("", marketing_cloud).await
+}
+
+async fn gate_with(top: &str, marketing_cloud: &str) -> Gate {
     let mut people = Settings::default().people;
     people.push(Person {
         id: "eve".to_owned(),
@@ -46,6 +50,7 @@ async fn gate(marketing_cloud: &str) -> Gate {
             people,
             ..Settings::default()
         },
+        top: top.to_owned(),
         marketing_cloud: marketing_cloud.to_owned(),
         routes: ROUTES.to_owned(),
         ..Plan::default()
@@ -204,33 +209,52 @@ async fn no_other_spelling_of_a_path_gets_around_its_rule() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_in_front_is_told_of_the_rules() {
-    let gate = gate("").await;
-    let mut mei = gate.signed_in("mei").await;
-    for (fields, code) in [
-        (&[("x-original-uri", "/admins/x?y")][..], Some("SG-2036")),
-        (&[("x-forwarded-uri", "/admins/echo/x")], Some("SG-2036")),
-        (&[("x-original-uri", "/readers/echo/x")], None),
-        (&[("x-original-uri", "/nowhere/x")], None),
-        // Whoever adds a name makes things stricter only.
+    const FIELD: &str = "auth_path_header: X-Forwarded-Uri\n";
+    for (top, fields, code) in [
         (
-            &[
-                ("x-original-uri", "/admins/echo/x"),
-                ("x-forwarded-uri", "/open/x"),
-            ],
+            FIELD,
+            &[("x-forwarded-uri", "/admins/x?y")][..],
             Some("SG-2036"),
         ),
+        (FIELD, &[("x-forwarded-uri", "/readers/echo/x")], None),
+        (FIELD, &[("x-forwarded-uri", "/nowhere/x")], None),
+        (FIELD, &[("x-forwarded-uri", "/Admins/x")], Some("SG-1002")),
+        (FIELD, &[("x-forwarded-uri", "")], Some("SG-1002")),
+        // Only the proxy's own field tells.
         (
+            FIELD,
+            &[("x-original-uri", "/readers/echo/x")],
+            Some("SG-2061"),
+        ),
+        (FIELD, &[], Some("SG-2061")),
+        (
+            FIELD,
             &[
-                ("x-forwarded-uri", "/readers/echo/x"),
+                ("x-original-uri", "/readers/echo/x"),
                 ("x-forwarded-uri", "/admins/echo/x"),
             ],
             Some("SG-2036"),
         ),
-        (&[("x-original-uri", "/Admins/x")], Some("SG-1002")),
-        (&[("x-original-uri", "")], Some("SG-1002")),
-        // No name at all: every rule has to hold.
-        (&[], Some("SG-2034")),
+        // One of two is the client's.
+        (
+            FIELD,
+            &[
+                ("x-forwarded-uri", "/readers/echo/x"),
+                ("x-forwarded-uri", "/readers/echo/x"),
+            ],
+            Some("SG-2061"),
+        ),
+        // Without a field of the proxy's own, every rule has to hold, whatever a client names.
+        ("", &[], Some("SG-2034")),
+        (
+            "",
+            &[("x-forwarded-uri", "/readers/echo/x")],
+            Some("SG-2034"),
+        ),
+        ("", &[("x-original-uri", "/open/x")], Some("SG-2034")),
     ] {
+        let gate = gate_with(top, "").await;
+        let mut mei = gate.signed_in("mei").await;
         let mut all = SCRIPT.to_vec();
         all.extend(fields);
         let answer = mei

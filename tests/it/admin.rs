@@ -1,6 +1,7 @@
 //! The admin listener has limits of its own, so that nobody there keeps a probe from its answer.
 
 use crate::support::Gate;
+use crate::support::Plan;
 use crate::support::Wire;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,4 +55,29 @@ async fn probe(gate: &Gate) -> u16 {
     let mut wire = Wire::connect(gate.app().admin_address()).await;
     wire.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
     wire.message().await.expect("an answer").status()
+}
+
+/// A page elsewhere whose name leads to this machine reads nothing (DNS rebinding); programs ask under
+/// whatever name they find it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_page_has_names() {
+    let gate = Gate::with(Plan {
+        top: "admin_hosts: [Status.example.internal]\n".to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    for (path, host, status) in [
+        ("/", "rebound.example", 421),
+        ("/status.json", "rebound.example:9901", 421),
+        ("/", "status.example.internal:9901", 200),
+        ("/status.json", "127.0.0.1", 200),
+        ("/metrics", "sidegate.tools.svc:9901", 200),
+        ("/readyz", "sidegate.tools.svc:9901", 200),
+    ] {
+        let mut wire = Wire::connect(gate.app().admin_address()).await;
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        let answer = wire.message().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path} at {host}");
+    }
 }

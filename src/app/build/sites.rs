@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -64,6 +65,7 @@ pub(super) struct Common<'a> {
     pub(super) cross_site: CrossSite,
     pub(super) bounds: Bounds,
     pub(super) keep_fragment: bool,
+    pub(super) asked_path: Option<HeaderName>,
     pub(super) shares: Shares,
     pub(super) limiters: Arc<Limiters>,
     pub(super) ports: &'a Ports,
@@ -225,6 +227,7 @@ impl Builder<'_> {
             cross_site: common.cross_site.clone(),
             bounds: common.bounds,
             keep_fragment: common.keep_fragment,
+            asked_path: common.asked_path.clone(),
             provider: Arc::clone(&of.provider),
             signing_secrets: of.signing_secrets.clone(),
             directory,

@@ -40,6 +40,7 @@ const LISTEN: Form = Pattern("address and port, or unix:PATH", r"^(unix:.+|\S+:[
 const NETWORK: Form = Pattern("network or address", r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$");
 const MODE: Form = Form::Mixed("permissions in octal", r"^0?[0-7]{3}$");
 const PREFIX: Form = Pattern("path", r"^/[^%;?#\\\s]*$");
+const HOST_NAME: Form = Pattern("host name", r"^[^/?#@:\s]+$|^\[[0-9A-Fa-f:.]+\]$");
 const HEADER: Form = Pattern("header name", r"^[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
 const UNIT: Form = Whole(1, u64::MAX);
 const DEADLINE: Form = Duration("1ms to 24h");
@@ -72,6 +73,12 @@ const TOP: &[Described] = &[
         ADDRESS,
         Value("127.0.0.1:9901"),
         "Probes, metrics and the status page. Keep it private.",
+    ),
+    key(
+        "admin_hosts",
+        HOST_NAME,
+        Value("[]"),
+        "Names under which the status page is shown, beside addresses and localhost.",
     ),
     key(
         "workers",
@@ -150,6 +157,12 @@ const TOP: &[Described] = &[
         Switch,
         Value("false"),
         "Whether #fragments survive a sign-in, by way of a small page with a script.",
+    ),
+    key(
+        "auth_path_header",
+        HEADER,
+        Told("none: /oauth2/auth holds the rules of all routes"),
+        "The field in which the proxy that asks /oauth2/auth names the path, and which it sets itself.",
     ),
     key(
         "allowed_origins",

@@ -192,6 +192,12 @@ impl Resolver<'_> {
         TrustedProxies(networks.into_iter().map(|(_, network)| network).collect())
     }
 
+    pub(super) fn admin_hosts(&mut self, raw: Option<RawTexts>) -> Vec<String> {
+        let path = KeyPath::root().child("admin_hosts");
+        let names = self.each(&path, raw, host_name).unwrap_or_default();
+        names.into_iter().map(|(_, name)| name).collect()
+    }
+
     /// Always ends in `/`, so that endpoints can be appended.
     pub(super) fn endpoint_prefix(&mut self, text: Option<String>) -> Option<PathPrefix> {
         let path = KeyPath::root().child("endpoint_prefix");
@@ -210,6 +216,14 @@ impl Resolver<'_> {
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
+
+/// A host without a port, as browsers write it.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    match Origin::parse(&format!("http://{text}")) {
+        Ok(origin) if origin.host() == text.to_ascii_lowercase() => Ok(origin.host().to_owned()),
+        _ => Err("is not a host name, such as status.example.com"),
+    }
+}
 
 /// An origin that may be reached without TLS on this machine only.
 pub(super) fn secure_origin(text: &str) -> Result<Origin, String> {

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::gateway::Rate;
@@ -17,6 +18,16 @@ use crate::oauth::provider::BusinessUnit;
 /// `true` or `false` and nothing that YAML once took for them.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     one_of(text, &[("true", true), ("false", false)])
+}
+
+/// The name of a header that a proxy sets for those behind it.
+pub(super) fn header(text: &str) -> Result<HeaderName, &'static str> {
+    let name = HeaderName::try_from(text).map_err(|_| "is not a header's name")?;
+    if name.as_str().starts_with("x-") {
+        Ok(name)
+    } else {
+        Err("must start with X-, such as X-Forwarded-Uri")
+    }
 }
 
 /// One of a few words.

@@ -133,6 +133,15 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "listen: unix:/s\nlisten_mode: '9'",
         "SG-6004 listen_mode: must be permissions",
     ),
+    ("admin_hosts: [status.example.internal, '[::1]']", ""),
+    (
+        "admin_hosts: ['status.example:9901', a/b, '']",
+        "SG-6004 admin_hosts[0]: is not a host name | SG-6004 admin_hosts[1] | SG-6004 admin_hosts[2]",
+    ),
+    (
+        "auth_path_header: Host",
+        "SG-6004 auth_path_header: must start with X-",
+    ),
     ("h2c: true", ""),
     (
         "h2c: true\ntls: self_signed",
