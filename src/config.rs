@@ -46,6 +46,7 @@ use crate::gateway::Rates;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
 use crate::http::Framing;
+use crate::http::pages::Pages;
 use crate::net::settings::Clocks;
 use crate::net::settings::Drain;
 use crate::net::settings::Limits;
@@ -92,6 +93,8 @@ pub struct Config {
     pub cross_site: CrossSite,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours instead of a plain redirect.
     pub keep_fragment: bool,
+    /// What people see: the owner's brand and templates.
+    pub pages: Pages,
     /// The keys that seal sessions.
     pub keys: KeyRing,
     /// Where they came from, in the same order.

@@ -79,6 +79,7 @@ pub(super) fn house(
             cross_site: config.cross_site,
             bounds: Bounds::from(config.limits),
             keep_fragment: config.keep_fragment,
+            pages: Arc::new(config.pages),
             shares: config.shares,
             limiters: Arc::new(Limiters::new(config.rates, &ports.clock)),
             ports,

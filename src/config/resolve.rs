@@ -8,6 +8,7 @@ mod journey;
 mod limits;
 mod listener;
 mod marketing_cloud;
+mod pages;
 mod partner;
 mod redis;
 mod routes;
@@ -66,6 +67,7 @@ impl Resolver<'_> {
             raw.keep_fragment,
             values::boolean,
         );
+        let pages = self.pages(raw.pages);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let served = RawServed {
             public_url: raw.public_url,
@@ -102,6 +104,7 @@ impl Resolver<'_> {
             endpoint_prefix: endpoint_prefix?,
             cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
+            pages,
             keys,
             key_sources,
             session: session.policy,
