@@ -48,6 +48,7 @@ use crate::gateway::Rates;
 use crate::gateway::Shares;
 use crate::gateway::route::PathPrefix;
 use crate::http::Framing;
+use crate::http::pages::Pages;
 use crate::net::settings::Clocks;
 use crate::net::settings::Drain;
 use crate::net::settings::Limits;
@@ -98,6 +99,8 @@ pub struct Config {
     pub keep_fragment: bool,
     /// The field in which a proxy that asks about requests names their paths.
     pub asked_path: Option<HeaderName>,
+    /// What people see: the owner's brand and templates.
+    pub pages: Pages,
     /// The keys that seal sessions.
     pub keys: KeyRing,
     /// Where they came from, in the same order.

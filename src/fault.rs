@@ -4,14 +4,17 @@
 mod access;
 mod envelope;
 mod frames;
+mod german;
 mod provider;
 mod setup;
 mod sign_in;
+mod told;
 mod upstream;
 
 use http::StatusCode;
 
 pub use envelope::EnvelopeFault;
+pub use told::Told;
 
 /// What went wrong, by what the person or the operator has to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -62,11 +62,13 @@ pub use route::Route;
 pub use router::Router;
 pub use rules::Rule;
 pub use site::Site;
+pub use streams::Standing;
 pub use unreadable::turned_away;
 pub use unreadable::unreadable;
 pub use used_states::UsedStates;
 
 use crate::crypto::Entropy;
+use crate::http::pages::Pages;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Directory;
 use crate::oauth::Provider;
@@ -95,6 +97,8 @@ pub struct Gateway {
     pub cross_site: CrossSite,
     /// How large a request may be.
     pub bounds: Bounds,
+    /// What people see.
+    pub pages: Arc<Pages>,
     /// Whether `#fragment` survives a sign-in, by way of a page of ours.
     pub keep_fragment: bool,
     /// The field in which a proxy that asks about requests names their paths, and which no client can set.
@@ -113,6 +117,8 @@ pub struct Gateway {
     pub refresher: Arc<Refresher>,
     /// Sessions that nobody has used yet.
     pub arrivals: Arrivals,
+    /// What runs on in the name of sessions, on all cores.
+    pub standing: Standing,
     /// Sessions that were ended before their time.
     pub revocations: Arc<Revocations>,
     /// Callbacks that were here already.

@@ -24,7 +24,7 @@
 //! | [`telemetry`] | logs, the access record, metrics |
 //! | [`http`] | target rules, headers, cookies, replies and pages; [`http::soap`] puts the token into envelopes, here since it is the syntax of a body and does no I/O |
 //! | [`crypto`] | key ring, envelope, secrets, entropy |
-//! | [`fault`], [`time`] | every failure code; the clock |
+//! | [`fault`], [`language`], [`time`] | every failure code, in two languages; which one a browser asks for; the clock |
 //! | [`sandbox`] | stands alone: the simulated tenant and the example tool |
 //!
 //! `config` stands above the rooms that it configures, because it resolves text into their types;
@@ -51,6 +51,7 @@ pub mod fault;
 pub mod fuzzing;
 pub mod gateway;
 pub mod http;
+pub mod language;
 pub mod lifecycle;
 pub mod net;
 pub mod oauth;

@@ -80,6 +80,7 @@ pub(super) fn house(
             bounds: Bounds::from(config.limits),
             keep_fragment: config.keep_fragment,
             asked_path: config.asked_path,
+            pages: Arc::new(config.pages),
             shares: config.shares,
             limiters: Arc::new(Limiters::new(config.rates, &ports.clock)),
             ports,

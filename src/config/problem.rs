@@ -27,11 +27,17 @@ pub enum Code {
     FileUnreadable,
     /// A request of `tests` that something else would become of.
     FailedTest,
+    /// A colour, name or address for our pages that they cannot show.
+    BadBrand,
+    /// A picture for our pages that cannot be read or shown.
+    BadLogo,
+    /// A template in place of one of our pages that cannot be read or used.
+    BadTemplate,
 }
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::MissingKey,
@@ -41,6 +47,9 @@ impl Code {
         Self::DuplicateKey,
         Self::FileUnreadable,
         Self::FailedTest,
+        Self::BadBrand,
+        Self::BadLogo,
+        Self::BadTemplate,
     ];
 
     /// The code as printed.
@@ -55,6 +64,9 @@ impl Code {
             Self::DuplicateKey => "SG-6007",
             Self::FileUnreadable => "SG-6008",
             Self::FailedTest => "SG-6141",
+            Self::BadBrand => "SG-6501",
+            Self::BadLogo => "SG-6502",
+            Self::BadTemplate => "SG-6503",
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Raw {
     pub(super) endpoint_prefix: Option<String>,
     pub(super) keep_fragment: Option<String>,
     pub(super) auth_path_header: Option<String>,
+    pub(super) pages: RawPages,
     pub(super) allowed_origins: Option<RawTexts>,
     pub(super) csrf: RawCsrf,
     pub(super) marketing_cloud: RawMarketingCloud,
@@ -191,6 +192,16 @@ pub(super) struct RawRequire {
     pub(super) business_unit: Option<RawTexts>,
     pub(super) permission: Option<RawTexts>,
     pub(super) email_domain: Option<RawTexts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawPages {
+    pub(super) name: Option<String>,
+    pub(super) logo: Option<String>,
+    pub(super) accent: Option<String>,
+    pub(super) support_url: Option<String>,
+    pub(super) directory: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -8,6 +8,7 @@ mod journey;
 mod limits;
 mod listener;
 mod marketing_cloud;
+mod pages;
 mod partner;
 mod redis;
 mod routes;
@@ -69,6 +70,7 @@ impl Resolver<'_> {
         );
         let asked = root.child("auth_path_header");
         let asked_path = self.optional(&asked, raw.auth_path_header, values::header);
+        let pages = self.pages(raw.pages);
         let upstream_tls = self.upstream_tls(&root, raw.upstream_tls);
         let served = RawServed {
             public_url: raw.public_url,
@@ -107,6 +109,7 @@ impl Resolver<'_> {
             cross_site,
             keep_fragment: keep_fragment.unwrap_or(false),
             asked_path,
+            pages,
             keys,
             key_sources,
             session: session.policy,

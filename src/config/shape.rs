@@ -47,6 +47,7 @@ const TOP: &[Key] = &[
     text("endpoint_prefix"),
     text("keep_fragment"),
     text("auth_path_header"),
+    key("pages", Shape::Section(PAGES)),
     key("allowed_origins", Shape::Texts),
     key("csrf", Shape::Section(CSRF)),
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
@@ -76,6 +77,14 @@ const TENANT: &[Key] = &[
     key("hosts", Shape::Texts),
     key("marketing_cloud", Shape::Section(MARKETING_CLOUD)),
     key("routes", Shape::Sections(ROUTE)),
+];
+
+const PAGES: &[Key] = &[
+    text("name"),
+    text("logo"),
+    text("accent"),
+    text("support_url"),
+    text("directory"),
 ];
 
 const CSRF: &[Key] = &[text("header")];

@@ -1,6 +1,7 @@
 //! The rules of the configuration, each with what keeps and what breaks it.
 
 mod environment;
+mod pages;
 mod reference;
 mod rotating;
 mod rules;

@@ -1,14 +1,15 @@
 //! What the browser may know about its session. Never a token (CVE-2024-39315).
 
+use http::request::Parts;
 use serde_json::Value;
 use serde_json::json;
 
 use super::worker::Worker;
-use crate::http::pages;
 use crate::http::pages::Account;
 use crate::http::reply;
 use crate::http::reply::Reply;
 use crate::oauth::Subdomain;
+use crate::oauth::provider::Scope;
 use crate::session::Session;
 use crate::session::model::Person;
 use crate::session::person::RecentUnit;
@@ -31,39 +32,38 @@ impl Worker {
     }
 
     /// `GET /oauth2/`.
-    pub(super) fn account(&self, session: &Session) -> Reply {
-        let person = &session.person;
-        let number = |id: Option<u64>| id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+    pub(super) fn account(&self, parts: &Parts, session: &Session) -> Reply {
+        let (gateway, person) = (&self.gateway, &session.person);
         let here = person.recent.first();
-        let unit = here.map_or_else(|| number(person.business_unit), |unit| label(unit).1);
-        let mut facts = vec![
-            (
-                "User",
-                person
-                    .preferred_username
-                    .clone()
-                    .unwrap_or_else(|| person.sub.clone()),
-            ),
-            ("Tenant", self.tenant(session).to_string()),
-            ("Enterprise", number(person.enterprise)),
-            ("Business unit", unit),
-            ("Signed in until", readable(session.ends_at)),
-        ];
-        if let Some(email) = &person.email {
-            facts.insert(1, ("E-mail", email.clone()));
-        }
-        let name = person.name.as_deref().unwrap_or(&person.sub);
+        let number = || person.business_unit.map(|id| id.to_string());
         let others = person.recent.iter();
         let others = others.filter(|unit| Some(unit.id) != person.business_unit);
         let units: Vec<_> = others.map(label).collect();
-        let site = &self.gateway.site;
-        pages::account(&Account::new(
-            name,
-            &facts,
-            &site.path("sign_out"),
-            &units,
-            &site.path("business_unit"),
-        ))
+        let asked = gateway.provider.scope.as_ref().map(Scope::as_str);
+        let now = gateway.clock.now();
+        let (switch, sign_out) = (
+            gateway.site.path("business_unit"),
+            gateway.site.path("sign_out"),
+        );
+        self.voice(parts).account(&Account {
+            name: person.name.as_deref().unwrap_or(&person.sub),
+            user: person.preferred_username.as_deref().unwrap_or(&person.sub),
+            email: person.email.as_deref(),
+            tenant: self.tenant(session).as_str(),
+            enterprise: person.enterprise,
+            unit: here.map(|unit| label(unit).1).or_else(number),
+            scope: session.scope.as_deref().or(asked),
+            now,
+            signed_in_at: session.signed_in_at,
+            // Looking at the page is a use of the session.
+            idle_until: now.plus(gateway.store.policy.idle_timeout),
+            ends_at: session.ends_at,
+            token_until: session.tokens.expires_at,
+            streams: gateway.standing.of(session.id),
+            units: &units,
+            switch: &switch,
+            sign_out: &sign_out,
+        })
     }
 }
 
@@ -114,13 +114,6 @@ fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
     })
 }
 
-/// `2026-11-23 22:00 UTC`.
-fn readable(at: UnixTime) -> String {
-    let text = at.to_rfc3339();
-    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-    format!("{date} {} UTC", time.get(..5).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,10 +130,5 @@ mod tests {
         .to_string();
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("\"expires_in\":3599"), "{text}");
-    }
-
-    #[test]
-    fn times_are_readable() {
-        assert_eq!(readable(UnixTime::from_millis(0)), "1970-01-01 00:00 UTC");
     }
 }

@@ -37,7 +37,7 @@ impl Worker {
     /// `GET /oauth2/callback`.
     pub(super) async fn callback(&self, parts: &Parts, record: &mut Record) -> Reply {
         if let Err(refusal) = self.gateway.limiters.callback(record.client()) {
-            return rates::refuse(&refusal, parts, record);
+            return rates::refuse(&refusal, &self.voice(parts), parts, record);
         }
         let query = parts.uri.query().unwrap_or_default();
         let outcome = match Callback::parse(query) {
@@ -165,7 +165,7 @@ impl Worker {
         let spent = self.login_cookie(state);
         if let Some(challenge) = self.handover_challenge(&transaction.return_path) {
             let mut reply = self
-                .hand_over(&session, challenge, now)
+                .hand_over(parts, &session, challenge, now)
                 .ok_or_else(|| failed(Fault::Internal))?;
             set_cookies(&mut reply, self.sweep(&parts.into(), Some(&spent)));
             return Ok(reply);
@@ -233,7 +233,11 @@ impl Worker {
                 .or_else(|| retry_after(fault)),
             ..fault.into()
         };
-        let mut reply = refusal.reply(self.audience(parts), record.id().as_str());
+        let mut reply = refusal.reply(
+            self.audience(parts),
+            &self.voice(parts),
+            record.id().as_str(),
+        );
         let jar = Jar::from(parts);
         if let Some(name) = state.map(|state| self.login_cookie(&state))
             && jar.crumbs().any(|crumb| crumb.name == name.as_bytes())

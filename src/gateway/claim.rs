@@ -83,7 +83,7 @@ impl<'a> Ground<'a> {
             let note = self.site.misdirected(&parts.uri, &parts.headers);
             let note = note.filter(|_| fault == Fault::UnknownHost);
             return Err(Refusal {
-                note,
+                note: note.map(Box::new),
                 ..fault.into()
             });
         }

@@ -65,7 +65,7 @@ impl Worker {
         let secret = frame_secret(&jar, site.names().frame())
             .unwrap_or_else(|| gateway.entropy.bytes::<SECRET>());
         let window = format!("{}?c={}", site.path("handover"), digest(&secret));
-        let mut reply = pages::framed(&pages::Framed {
+        let mut reply = self.voice(parts).framed(&pages::Framed {
             go_on: path.map_or("", ReturnPath::as_str),
             silent: &site.login_url(&site.path("framed")),
             window: &site.login_url(&window),
@@ -88,10 +88,11 @@ impl Worker {
     pub(super) async fn framed_done(&self, parts: &Parts, record: &mut Record) -> Reply {
         let now = self.gateway.clock.now();
         if let Lookup::Live(_) = self.look_up(&parts.headers, now).await {
-            return pages::framed_done();
+            return self.voice(parts).framed_done();
         }
         record.refused(Fault::FrameCookies);
-        Refusal::from(Fault::FrameCookies).reply(self.audience(parts), record.id().as_str())
+        let (audience, voice) = (self.audience(parts), self.voice(parts));
+        Refusal::from(Fault::FrameCookies).reply(audience, &voice, record.id().as_str())
     }
 
     /// The frame that a sign-in in a window of its own is for.
@@ -115,6 +116,7 @@ impl Worker {
     /// The page that passes a new session to the frame which waits for it.
     pub(super) fn hand_over(
         &self,
+        parts: &Parts,
         session: &Session,
         challenge: &str,
         now: UnixTime,
@@ -130,7 +132,8 @@ impl Worker {
             &plaintext,
             gateway.entropy.as_ref(),
         );
-        Some(pages::handover(&sealed, &gateway.site.path("handover")))
+        let address = gateway.site.path("handover");
+        Some(self.voice(parts).handover(&sealed, &address))
     }
 
     /// `POST /oauth2/handover`: the frame brings what the window gave it, and gets its session.

@@ -100,7 +100,7 @@ impl Worker {
                 allow(method, READ)?;
                 match self.current(parts, record).await {
                     Ok(current) => {
-                        let reply = self.account(&current.live.session);
+                        let reply = self.account(parts, &current.live.session);
                         self.with_session(reply, &current, parts).await
                     }
                     Err(Stop::Refused(refusal, _)) if refusal.fault == Fault::SignInRequired => {
@@ -209,13 +209,13 @@ impl Worker {
         let site = &self.gateway.site;
         let hook = parts.method == Method::GET && site.framing().is_some();
         if parts.method != Method::POST && !hook {
-            return Ok(crate::http::pages::sign_out(&site.path("sign_out")));
+            return Ok(self.voice(parts).sign_out(&site.path("sign_out")));
         }
         self.gateway
             .cross_site
             .check(&parts.method, &parts.headers, site)?;
         let mut reply = match self.audience(parts) {
-            Audience::Person => crate::http::pages::signed_out(&site.login_url("/")),
+            Audience::Person => self.voice(parts).signed_out(&site.login_url("/")),
             Audience::Program | Audience::Soap(_) => reply::empty(StatusCode::NO_CONTENT),
         };
         set_cookies(&mut reply, self.signed_out_lines(parts));

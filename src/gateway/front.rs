@@ -89,7 +89,7 @@ impl Front {
                 meter: Rc::new(gateway.traffic.meter()),
                 gateway: Arc::clone(gateway),
                 upstream: Rc::clone(&upstream),
-                streams: Streams::default(),
+                streams: Streams::shown_by(&gateway.standing),
                 opened: RefCell::default(),
                 log: log.clone(),
                 drain: drain.clone(),
@@ -167,7 +167,8 @@ impl Front {
             Ok(()) => Fault::UnknownHost,
         };
         let audience = Audience::of(&parts.method, &parts.headers);
-        let mut answer = Refusal::from(fault).reply(audience, id.as_str());
+        let mut answer =
+            Refusal::from(fault).reply(audience, &gateway.pages.to(&parts.headers), id.as_str());
         if ends_connection(fault) && parts.version < Version::HTTP_2 {
             answer.headers_mut().insert(header::CONNECTION, CLOSE);
         }

@@ -31,7 +31,7 @@ use super::worker::Worker;
 use crate::fault::Fault;
 use crate::http::Jar;
 use crate::http::ReturnPath;
-use crate::http::pages;
+use crate::http::pages::Voice;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
@@ -334,7 +334,7 @@ impl Worker {
         let reply = match stop {
             Stop::Refused(refusal, lines) => {
                 record.refused(refusal.fault);
-                let mut reply = refusal.reply(audience, record.id().as_str());
+                let mut reply = refusal.reply(audience, &self.voice(parts), record.id().as_str());
                 if ends_connection(refusal.fault) && parts.version < Version::HTTP_2 {
                     reply.headers_mut().insert(header::CONNECTION, CLOSE);
                 }
@@ -375,7 +375,8 @@ impl Worker {
             return self.framed_sign_in(parts, None);
         }
         if self.gateway.keep_fragment {
-            return pages::keep_fragment(&self.gateway.site.path("start"), path.as_str());
+            let start = self.gateway.site.path("start");
+            return self.voice(parts).keep_fragment(&start, path.as_str());
         }
         self.sign_in_again(parts, path, record).await
     }
@@ -388,7 +389,7 @@ impl Worker {
         record: &mut Record,
     ) -> Reply {
         if let Err(refusal) = self.gateway.limiters.sign_in(record.client()) {
-            return rates::refuse(&refusal, parts, record);
+            return rates::refuse(&refusal, &self.voice(parts), parts, record);
         }
         let attempts = self.fruitless_sign_ins(&parts.headers, record.client(), &path);
         if attempts < MAX_FRUITLESS {
@@ -408,7 +409,7 @@ impl Worker {
             login_url,
             ..fault.into()
         }
-        .reply(Audience::Person, record.id().as_str());
+        .reply(Audience::Person, &self.voice(parts), record.id().as_str());
         if let Some(line) = self.forget_sign_ins(&parts.headers) {
             reply.headers_mut().append(header::SET_COOKIE, line);
         }
@@ -429,7 +430,12 @@ impl Worker {
             login_url,
             ..fault.into()
         }
-        .reply(audience, record.id().as_str())
+        .reply(audience, &self.voice(parts), record.id().as_str())
+    }
+
+    /// Our pages for whoever sent this request.
+    pub(super) fn voice<'a>(&'a self, parts: &'a Parts) -> Voice<'a> {
+        self.gateway.pages.to(&parts.headers)
     }
 
     /// Last touches to every answer of our own.

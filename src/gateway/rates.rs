@@ -16,6 +16,7 @@ use http::request::Parts;
 
 use super::record::Record;
 use crate::fault::Fault;
+use crate::http::pages::Voice;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
@@ -142,10 +143,15 @@ impl Limiter {
 }
 
 /// What an address gets that signs in more often than people do.
-pub(super) fn refuse(refusal: &Refusal, parts: &Parts, record: &mut Record) -> Reply {
+pub(super) fn refuse(
+    refusal: &Refusal,
+    voice: &Voice<'_>,
+    parts: &Parts,
+    record: &mut Record,
+) -> Reply {
     record.refused(refusal.fault);
     let audience = Audience::of(&parts.method, &parts.headers);
-    refusal.reply(audience, record.id().as_str())
+    refusal.reply(audience, voice, record.id().as_str())
 }
 
 /// A subscriber of IPv6 has a whole /64 (RFC 6177).

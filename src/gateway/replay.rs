@@ -20,6 +20,7 @@ use super::route::Destination;
 use super::route::Route;
 use crate::fault::Fault;
 use crate::http::body;
+use crate::http::refusal::Note;
 use crate::http::refusal::Refusal;
 use crate::http::soap;
 use crate::http::soap::Verdict;
@@ -117,7 +118,9 @@ async fn enveloped(
         Err(error) => {
             let fault = error.fault().unwrap_or(Fault::Internal);
             let note = match error {
-                BodyError::Envelope(error) => Some(format!("Found: {error}.")),
+                BodyError::Envelope(error) => {
+                    Some(Box::new(Note::Found(format!("Found: {error}."))))
+                }
                 BodyError::Client(_) | BodyError::Unwanted => None,
             };
             Err(Refusal {
@@ -141,7 +144,7 @@ pub(super) fn takes_envelope(parts: &Parts) -> Result<bool, Refusal> {
         }
     }
     soap::admit(&parts.headers).map_err(|(fault, note)| Refusal {
-        note: Some(note.to_owned()),
+        note: Some(Box::new(Note::Found(note.to_owned()))),
         ..Fault::Envelope(fault).into()
     })?;
     Ok(true)

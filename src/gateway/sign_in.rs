@@ -72,7 +72,7 @@ impl Worker {
             (sealed, room) = seal(&transaction);
         }
         let Some(mut reply) = reply::redirect(StatusCode::FOUND, &location) else {
-            return Refusal::from(Fault::Internal).reply(Audience::Person, "");
+            return Refusal::from(Fault::Internal).reply(Audience::Person, &self.voice(parts), "");
         };
         set_cookies(&mut reply, room.unwrap_or_default());
         let line = gateway

@@ -17,6 +17,7 @@ use crate::http::CookieNames;
 use crate::http::Framing;
 use crate::http::Origin;
 use crate::http::Scheme;
+use crate::http::refusal::Note;
 
 /// The public URL and what follows from it.
 #[derive(Clone, Debug)]
@@ -149,14 +150,14 @@ impl Site {
 
     /// What was asked for and where it is, for a request whose one authority is not ours. Whoever shows
     /// it has to escape it.
-    pub fn misdirected(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    pub fn misdirected(&self, uri: &Uri, headers: &HeaderMap) -> Option<Note> {
         let host = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok());
         let asked = host.or_else(|| uri.authority().map(Authority::as_str))?;
         let asked = Origin::from_authority(self.origin.scheme(), asked).ok()?;
-        let (asked, ours) = (asked.authority(), &self.base);
-        Some(format!("The request was for {asked}; this is {ours}."))
+        let (asked, ours) = (asked.authority(), self.base.clone());
+        Some(Note::Misdirected { asked, ours })
     }
 
     /// Requires exactly one authority, that it is ours, and that target and `Host` agree on it

@@ -11,6 +11,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::rc::Weak;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
@@ -19,13 +21,43 @@ use super::rules::Rule;
 use crate::session::Changes;
 use crate::session::Revocations;
 use crate::session::Session;
+use crate::session::id::SessionId;
 use crate::time::UnixTime;
+
+/// Whose streams are open, on all workers of a site, as of a second ago. For the account page: nothing is
+/// decided by it.
+#[derive(Debug, Default)]
+pub struct Standing(Mutex<Vec<Arc<Mutex<Vec<SessionId>>>>>);
+
+impl Standing {
+    /// How many streams run in the name of a session.
+    pub(super) fn of(&self, session: SessionId) -> usize {
+        let boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = |board: &Arc<Mutex<Vec<SessionId>>>| {
+            let ids = board.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().filter(|id| **id == session).count()
+        };
+        boards.iter().map(count).sum()
+    }
+}
 
 /// The streams of one worker.
 #[derive(Debug, Default)]
-pub(super) struct Streams(RefCell<Vec<Weak<Stream>>>);
+pub(super) struct Streams {
+    open: RefCell<Vec<Weak<Stream>>>,
+    /// Written once a second.
+    board: Arc<Mutex<Vec<SessionId>>>,
+}
 
 impl Streams {
+    /// A worker's, of which `standing` tells.
+    pub(super) fn shown_by(standing: &Standing) -> Self {
+        let streams = Self::default();
+        let mut boards = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        boards.push(Arc::clone(&streams.board));
+        streams
+    }
+
     /// Enters a stream of `session`; it is forgotten when dropped.
     pub(super) fn enter(&self, session: &Arc<Session>, rule: Option<&Arc<Rule>>) -> Rc<Stream> {
         let stream = Rc::new(Stream {
@@ -34,14 +66,14 @@ impl Streams {
             over: Cell::default(),
             waker: RefCell::default(),
         });
-        self.0.borrow_mut().push(Rc::downgrade(&stream));
+        self.open.borrow_mut().push(Rc::downgrade(&stream));
         stream
     }
 
     /// Ends the streams whose session has ended, or has become one that their route's rule refuses.
     pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations, changes: &Changes) {
-        let mut woken = Vec::new();
-        self.0.borrow_mut().retain(|stream| {
+        let (mut woken, mut open) = (Vec::new(), Vec::new());
+        self.open.borrow_mut().retain(|stream| {
             let Some(stream) = stream.upgrade() else {
                 return false;
             };
@@ -50,9 +82,12 @@ impl Streams {
                 || stream.is_refused(changes);
             if over {
                 woken.push(stream);
+            } else {
+                open.push(stream.session.id);
             }
             !over
         });
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = open;
         for stream in woken {
             stream.end();
         }
@@ -157,10 +192,31 @@ mod tests {
     }
 
     #[test]
+    fn the_streams_of_a_session_are_counted_on_all_workers() {
+        let standing = Standing::default();
+        let workers = [(); 2].map(|()| Streams::shown_by(&standing));
+        let session = Arc::new(session("token", NOW));
+        let streams: Vec<_> = workers
+            .iter()
+            .map(|one| one.enter(&session, None))
+            .collect();
+        let tick = || {
+            for worker in &workers {
+                worker.sweep(NOW, &Revocations::default(), &Changes::default());
+            }
+        };
+        tick();
+        assert_eq!(standing.of(session.id), 2);
+        drop(streams);
+        tick();
+        assert_eq!(standing.of(session.id), 0);
+    }
+
+    #[test]
     fn a_stream_that_is_gone_is_forgotten() {
         let streams = Streams::default();
         drop(streams.enter(&Arc::new(session("token", NOW)), None));
         streams.sweep(NOW, &Revocations::default(), &Changes::default());
-        assert!(streams.0.borrow().is_empty());
+        assert!(streams.open.borrow().is_empty());
     }
 }

@@ -8,9 +8,11 @@ use http::HeaderMap;
 use super::identify::RequestIds;
 use crate::crypto::OsEntropy;
 use crate::fault::Fault;
+use crate::http::pages::Pages;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply;
+use crate::language::Language;
 use crate::telemetry::metrics::Traffic;
 
 /// A whole HTTP/1.1 answer, in place of the empty one that hyper would give with `status`; counted in
@@ -34,7 +36,10 @@ fn fault(status: u16) -> Fault {
 /// A whole HTTP/1.1 answer to a connection of which no request is read.
 pub fn turned_away(fault: Fault) -> Bytes {
     let id = RequestIds::new(&OsEntropy).identify(&HeaderMap::new(), false);
-    let answer = Refusal::from(fault).reply(Audience::Program, id.as_str());
+    // A document for a program is in English.
+    let (pages, audience) = (Pages::default(), Audience::Program);
+    let voice = pages.in_language(Language::En);
+    let answer = Refusal::from(fault).reply(audience, &voice, id.as_str());
     let status = answer.status();
     let headers = answer.headers().clone();
     let body = reply::into_bytes(answer);

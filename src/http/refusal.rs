@@ -7,11 +7,15 @@ use http::header;
 use serde_json::json;
 
 use super::offer::Offer;
-use super::pages;
+use super::pages::Messages;
+use super::pages::Refused;
+use super::pages::Voice;
+use super::pages::fill;
 use super::reply;
 use super::reply::Reply;
 use super::soap;
 use crate::fault::Fault;
+use crate::language::Language;
 
 /// What kind of answer the client can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +76,36 @@ pub struct Refusal {
     /// The methods that are served, where another was tried.
     pub allow: Option<&'static str>,
     /// What was found in this case, as a sentence.
-    pub note: Option<String>,
+    pub note: Option<Box<Note>>,
     /// What a signed-in person can do about it.
     pub offer: Option<Box<Offer>>,
+}
+
+/// What was found in one case. Only what a person may see is in the person's language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// For whoever wrote the request.
+    Found(String),
+    /// The host that was asked for, and the one that is here.
+    Misdirected {
+        /// Asked for.
+        asked: String,
+        /// Here.
+        ours: String,
+    },
+}
+
+impl Note {
+    /// The note as a sentence.
+    pub fn told(&self, language: Language) -> String {
+        match self {
+            Self::Found(text) => text.clone(),
+            Self::Misdirected { asked, ours } => {
+                let message = Messages::of(language).misdirected;
+                fill(message, &[("asked", asked), ("ours", ours)])
+            }
+        }
+    }
 }
 
 impl From<Fault> for Refusal {
@@ -92,16 +123,20 @@ impl From<Fault> for Refusal {
 
 impl Refusal {
     /// The only place where a refusal becomes an answer.
-    pub fn reply(&self, audience: Audience, request_id: &str) -> Reply {
-        let fault = self.fault;
+    ///
+    /// People are spoken to by `voice`; documents for programs are in English.
+    pub fn reply(&self, audience: Audience, voice: &Voice<'_>, request_id: &str) -> Reply {
         let mut reply = match audience {
-            Audience::Person => pages::failure(
-                fault,
-                self.note.as_deref(),
-                self.login_url.as_deref(),
-                self.offer.as_deref(),
-                request_id,
-            ),
+            Audience::Person => {
+                let note = self.note.as_ref();
+                voice.failure(&Refused {
+                    fault: self.fault,
+                    note: note.map(|note| note.told(voice.language())).as_deref(),
+                    login_url: self.login_url.as_deref(),
+                    offer: self.offer.as_deref(),
+                    request_id,
+                })
+            }
             Audience::Program => self.problem(request_id),
             Audience::Soap(version) => self.soap_fault(version, request_id),
         };
@@ -135,7 +170,8 @@ impl Refusal {
             ("advice", fault.advice()),
             ("request_id", request_id),
         ];
-        let optional = [("login_url", &self.login_url), ("note", &self.note)];
+        let note = self.note.as_ref().map(|note| note.told(Language::En));
+        let optional = [("login_url", &self.login_url), ("note", &note)];
         for (name, value) in optional {
             fields.extend(value.as_deref().map(|value| (name, value)));
         }
@@ -156,7 +192,7 @@ impl Refusal {
             object.insert("login_url".to_owned(), json!(url));
         }
         if let (Some(note), Some(object)) = (&self.note, document.as_object_mut()) {
-            object.insert("note".to_owned(), json!(note));
+            object.insert("note".to_owned(), json!(note.told(Language::En)));
         }
         if let (Some(offer), Some(object)) = (&self.offer, document.as_object_mut()) {
             let mut tell = |name: &str, value| object.insert(name.to_owned(), value);
@@ -173,6 +209,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::pages::Pages;
 
     fn audience(method: &Method, fields: &[(&'static str, &'static str)]) -> Audience {
         let field = |&(name, value): &(&'static str, &'static str)| {
@@ -240,6 +277,7 @@ mod tests {
 
     #[test]
     fn a_refusal_never_lacks_its_code() {
+        let pages = Pages::default();
         for fault in Fault::ALL {
             for audience in [
                 Audience::Person,
@@ -252,7 +290,7 @@ mod tests {
                     login_url: Some("/x".to_owned()),
                     ..fault.into()
                 }
-                .reply(audience, "id-1");
+                .reply(audience, &pages.in_language(Language::En), "id-1");
                 assert_eq!(reply.status(), fault.status());
                 assert_eq!(
                     reply.headers().get(header::CACHE_CONTROL).expect("set"),

@@ -26,13 +26,13 @@ pub fn text(text: String, content_type: &'static str) -> Reply {
     own(text.into(), content_type)
 }
 
-/// A page.
-pub fn html(page: String, policy: &'static str) -> Reply {
+/// A page. A policy that no field can hold leaves the strictest in place.
+pub fn html(page: String, policy: &str) -> Reply {
     let mut reply = own(page.into(), "text/html; charset=utf-8");
-    reply.headers_mut().insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(policy),
-    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        let headers = reply.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     reply
 }
 

@@ -29,10 +29,12 @@ use crate::gateway::Limiters;
 use crate::gateway::Router;
 use crate::gateway::Shares;
 use crate::gateway::Site;
+use crate::gateway::Standing;
 use crate::gateway::UsedStates;
 use crate::gateway::route::PathPrefix;
 use crate::http::Framing;
 use crate::http::Origin;
+use crate::http::pages::Pages;
 use crate::net::settings::TrustedProxies;
 use crate::oauth::Directory;
 use crate::oauth::Provider;
@@ -66,6 +68,7 @@ pub(super) struct Common<'a> {
     pub(super) bounds: Bounds,
     pub(super) keep_fragment: bool,
     pub(super) asked_path: Option<HeaderName>,
+    pub(super) pages: Arc<Pages>,
     pub(super) shares: Shares,
     pub(super) limiters: Arc<Limiters>,
     pub(super) ports: &'a Ports,
@@ -228,6 +231,7 @@ impl Builder<'_> {
             bounds: common.bounds,
             keep_fragment: common.keep_fragment,
             asked_path: common.asked_path.clone(),
+            pages: Arc::clone(&common.pages),
             provider: Arc::clone(&of.provider),
             signing_secrets: of.signing_secrets.clone(),
             directory,
@@ -235,6 +239,7 @@ impl Builder<'_> {
             records,
             refresher: Arc::new(refresher),
             arrivals: Arrivals::default(),
+            standing: Standing::default(),
             revocations,
             used_states: UsedStates::default(),
             fairness: Arc::clone(&of.fairness),

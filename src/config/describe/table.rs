@@ -42,6 +42,7 @@ const MODE: Form = Form::Mixed("permissions in octal", r"^0?[0-7]{3}$");
 const PREFIX: Form = Pattern("path", r"^/[^%;?#\\\s]*$");
 const HOST_NAME: Form = Pattern("host name", r"^[^/?#@:\s]+$|^\[[0-9A-Fa-f:.]+\]$");
 const HEADER: Form = Pattern("header name", r"^[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
+const COLOR: Form = Pattern("colour", r"^\s*#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})\s*$");
 const UNIT: Form = Whole(1, u64::MAX);
 const DEADLINE: Form = Duration("1ms to 24h");
 
@@ -163,6 +164,45 @@ const TOP: &[Described] = &[
         HEADER,
         Told("none: /oauth2/auth holds the rules of all routes"),
         "The field in which the proxy that asks /oauth2/auth names the path, and which it sets itself.",
+    ),
+    key(
+        "pages",
+        Section,
+        Nothing,
+        "The owner's brand on the pages that people see: sign-in, sign-out, account, errors.",
+    ),
+    key(
+        "pages.name",
+        Text,
+        Told("Sidegate"),
+        "What the tool is called, up to 60 characters.",
+    ),
+    key(
+        "pages.logo",
+        File,
+        Nothing,
+        "A picture beside the name: PNG, JPEG, WebP or SVG, up to 32 KiB.",
+    ),
+    key(
+        "pages.accent",
+        COLOR,
+        Told("#0b5cab"),
+        "The colour of buttons; links and outlines get the nearest shade that can be read.",
+    ),
+    key(
+        "pages.support_url",
+        Pattern(
+            "https or mailto URL",
+            r"^\s*([Hh][Tt][Tt][Pp][Ss]|[Mm][Aa][Ii][Ll][Tt][Oo]):.+$",
+        ),
+        Nothing,
+        "Where people get help.",
+    ),
+    key(
+        "pages.directory",
+        File,
+        Nothing,
+        "Templates in place of our pages, by file name: account.html, failure.html, sign_out.html, signed_out.html. They are tried at the start.",
     ),
     key(
         "allowed_origins",

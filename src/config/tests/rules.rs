@@ -80,6 +80,37 @@ fn try_each(after: &str, rules: &[(&str, &str)]) {
 
 /// The top level.
 const TOP_LEVEL: &[(&str, &str)] = &[
+    ("pages: {}", ""),
+    (
+        "pages: { name: 'A & B', accent: '#0b5cab', support_url: 'mailto:help@example.com' }",
+        "",
+    ),
+    ("pages: { name: ' ' }", "SG-6501 pages.name: must have"),
+    (
+        "pages: { accent: red }",
+        "SG-6501 pages.accent: must be a colour",
+    ),
+    (
+        "pages: { accent: '#0b5cab80' }",
+        "SG-6501 pages.accent: must be an opaque colour",
+    ),
+    (
+        "pages: { support_url: 'http://a.example' }",
+        "SG-6501 pages.support_url: must be an https",
+    ),
+    (
+        "pages: { support_url: 'javascript:alert(1)' }",
+        "SG-6501 pages.support_url: must be an https",
+    ),
+    (
+        "pages: { logo: nowhere.png }",
+        "SG-6502 pages.logo: cannot be read",
+    ),
+    (
+        "pages: { directory: nowhere }",
+        "SG-6503 pages.directory: cannot be read",
+    ),
+    ("pages: { colour: red }", "SG-6002 pages.colour"),
     ("listen: 0.0.0.0:8443", ""),
     ("listen: '[::]:8443'", ""),
     (
