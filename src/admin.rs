@@ -7,6 +7,7 @@ mod history;
 mod page;
 mod problems;
 mod readiness;
+pub mod reloads;
 mod report;
 mod status;
 
@@ -16,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
 use http::Request;
@@ -48,24 +50,33 @@ use status::Status;
 /// The admin endpoints.
 pub struct Admin {
     status: Arc<Status>,
-    metrics: Registry,
+    metrics: ArcSwap<Registry>,
 }
 
 impl Admin {
     /// Endpoints that tell of `sources` and `metrics`.
     pub fn new(sources: Sources, metrics: Registry) -> Self {
         let status = Arc::new(Status::new(sources));
-        Self { status, metrics }
+        Self {
+            status,
+            metrics: ArcSwap::from_pointee(metrics),
+        }
+    }
+
+    /// Tells of these from now on. What is remembered of the tenants that are still there stays.
+    pub fn tell_of(&self, sources: Sources, metrics: Registry) {
+        self.status.look_at(sources);
+        self.metrics.store(Arc::new(metrics));
     }
 
     /// Serves for as long as the runtime lives.
-    pub async fn serve(self, listener: std::net::TcpListener) {
+    pub async fn serve(self: Arc<Self>, listener: std::net::TcpListener) {
         let mut acceptor = match Listener::new(Bound::Tcp(listener)) {
             Ok(listener) => Acceptor::new(listener),
             Err(error) => return tracing::error!(%error, "The admin listener cannot listen."),
         };
         tokio::spawn(Arc::clone(&self.status).watch());
-        let this = Arc::new(self);
+        let this = self;
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD)
@@ -100,7 +111,8 @@ impl Admin {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return reply::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let readiness = &self.status.sources.readiness;
+        let sources = self.status.sources();
+        let readiness = &sources.readiness;
         match request.uri().path() {
             "/" => page::show(&self.status.report()),
             "/status.json" => match serde_json::to_value(self.status.report()) {
@@ -122,7 +134,7 @@ impl Admin {
         let accept = request.headers().get(header::ACCEPT);
         let accept = accept.and_then(|field| field.to_str().ok());
         let format = Format::of(accept.unwrap_or_default());
-        match exposition::render(&self.metrics, format) {
+        match exposition::render(&self.metrics.load(), format) {
             Ok(text) => reply::text(text, format.content_type()),
             Err(error) => {
                 tracing::error!(%error, "The metrics cannot be written.");

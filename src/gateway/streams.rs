@@ -38,6 +38,12 @@ impl Streams {
         stream
     }
 
+    /// Whether none runs.
+    pub(super) fn are_none(&self) -> bool {
+        let streams = self.0.borrow();
+        streams.iter().all(|stream| stream.strong_count() == 0)
+    }
+
     /// Ends the streams whose session has ended, or has become one that their route's rule refuses.
     pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations, changes: &Changes) {
         let mut woken = Vec::new();

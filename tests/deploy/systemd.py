@@ -16,7 +16,7 @@ from harness import run
 from harness import until
 
 UNITS = DEPLOY / "systemd"
-# Of 10; what is left is the network, which a gateway is for, and that after a reload another process speaks.
+# Of 10; what is left is the network, which a gateway is for, and that after a handover another process speaks.
 EXPOSURE = 1.3
 
 
@@ -72,7 +72,7 @@ def staged(world):
     unit = world.directory / "sidegate.service"
     text = unit.read_text()
     assert "\nExecStart=/usr/local/bin/sidegate serve --config /etc/sidegate/sidegate.yaml\n" in text
-    assert "\nType=notify\n" in text
+    assert "\nType=notify-reload\n" in text
     unit.write_text(text.replace("/usr/local/bin/sidegate", os.path.abspath(SIDEGATE)))
     return str(unit)
 
