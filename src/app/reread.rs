@@ -6,6 +6,7 @@ mod groups;
 mod upstream_tls;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use notify::RecursiveMode;
 use notify::Watcher as _;
 use notify::event::AccessKind;
 use notify::event::AccessMode;
+use notify::event::ModifyKind;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -181,13 +183,18 @@ impl Rereader {
     }
 
     fn watcher(&self) -> Option<RecommendedWatcher> {
-        let directories = self.directories();
+        let files = self.files();
+        let directories = directories(&files);
         if directories.is_empty() {
             return None;
         }
         let changed = Arc::clone(&self.changed);
+        let names = files
+            .iter()
+            .filter_map(|file| Some(file.file_name()?.to_owned()));
+        let names: BTreeSet<OsString> = names.collect();
         let told = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(event.kind)) {
+            if event.is_ok_and(|event| is_change(&event, &names)) {
                 changed.notify_one();
             }
         };
@@ -204,32 +211,45 @@ impl Rereader {
         Some(watcher)
     }
 
-    fn directories(&self) -> BTreeSet<PathBuf> {
+    /// All that is read, and where links lead: the file at their end may be written anew in its place.
+    fn files(&self) -> Vec<PathBuf> {
         let groups = lock(&self.groups);
         let files = groups.iter().flat_map(|known| known.group.files());
-        let beside = lock(&self.beside).clone();
-        // Where it leads, too: a link in place may lead to a file that is written anew.
-        let target = beside.as_deref().and_then(|file| file.canonicalize().ok());
+        let mut files: Vec<PathBuf> = files.chain(lock(&self.beside).clone()).collect();
+        let ends = files.iter().filter_map(|file| file.canonicalize().ok());
+        files.extend(ends.collect::<Vec<_>>());
         files
-            .chain(beside)
-            .chain(target)
-            .filter_map(|file| {
-                let directory = file.parent()?;
-                let here = directory == Path::new("");
-                Some(if here { Path::new(".") } else { directory }.to_owned())
-            })
-            .collect()
     }
+}
+
+/// Where `files` are, each directory once.
+fn directories(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let directory = |file: &PathBuf| {
+        let directory = file.parent()?;
+        let here = directory == Path::new("");
+        let directory = if here { Path::new(".") } else { directory };
+        Some(
+            directory
+                .canonicalize()
+                .unwrap_or_else(|_| directory.to_owned()),
+        )
+    };
+    files.iter().filter_map(directory).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Our own reading of a file is not a change of it.
-fn is_change(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+/// Our own reading of a file is not a change of it, and what is written into others beside it (a log,
+/// perhaps) is none either. What comes, goes or is renamed may be a link on the way.
+fn is_change(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
+    let ours = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
+    match event.kind {
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(_) => {
+            event.paths.is_empty() || event.paths.iter().any(ours)
+        }
         EventKind::Access(_) => false,
         _ => true,
     }

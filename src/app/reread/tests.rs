@@ -1,6 +1,11 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use notify::event::CreateKind;
+use notify::event::DataChange;
+use notify::event::RemoveKind;
+use notify::event::RenameMode;
+
 use super::*;
 use crate::time::SystemClock;
 
@@ -65,7 +70,7 @@ fn only_changed_and_good_files_are_taken_over() {
         assert_eq!(known.refused.is_some(), text == "bad", "{text}");
         assert_eq!(known.taken_over.is_some(), expected > 1, "{text}");
     }
-    assert_eq!(rereader.directories().len(), 1);
+    assert_eq!(directories(&rereader.files()).len(), 1);
 }
 
 #[test]
@@ -92,27 +97,44 @@ fn a_file_that_is_followed_on_is_not_taken_over_once_more() {
         assert_eq!(rereader.board.all().len(), 1);
     }
     rereader.follow(Vec::new(), Vec::new());
-    assert!(rereader.board.all().is_empty() && rereader.directories().is_empty());
+    assert!(rereader.board.all().is_empty() && directories(&rereader.files()).is_empty());
     rereader.watch_beside(directory.path().join("sidegate.yaml"));
-    assert_eq!(rereader.directories().len(), 1);
+    assert_eq!(directories(&rereader.files()).len(), 1);
 }
 
 #[test]
-fn reading_a_file_is_no_change_of_it() {
-    for (kind, change) in [
-        (EventKind::Access(AccessKind::Open(AccessMode::Read)), false),
+fn reading_a_file_is_no_change_of_it_and_a_log_beside_it_is_none() {
+    let names = BTreeSet::from([OsString::from("sidegate.yaml")]);
+    let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    for (kind, path, change) in [
         (
-            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+            EventKind::Access(AccessKind::Open(AccessMode::Read)),
+            "sidegate.yaml",
             false,
         ),
         (
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            true,
+            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+            "sidegate.yaml",
+            false,
         ),
-        (EventKind::Any, true),
+        (written, "sidegate.yaml", true),
+        (data, "sidegate.yaml", true),
+        (written, "access.log", false),
+        (data, "access.log", false),
+        (renamed, "..data", true),
+        (EventKind::Create(CreateKind::Any), "..data_tmp", true),
+        (EventKind::Remove(RemoveKind::Any), "sidegate.yaml", true),
+        (EventKind::Any, "access.log", true),
     ] {
-        assert_eq!(is_change(kind), change, "{kind:?}");
+        let event = notify::Event::new(kind).add_path(Path::new("/etc/sidegate").join(path));
+        assert_eq!(is_change(&event, &names), change, "{kind:?} {path}");
     }
+    assert!(
+        is_change(&notify::Event::new(data), &names),
+        "of nobody knows what"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
