@@ -8,6 +8,7 @@ mod names;
 mod page;
 mod problems;
 mod readiness;
+pub mod reloads;
 mod report;
 mod status;
 
@@ -17,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
 use http::Request;
@@ -50,8 +52,8 @@ use status::Status;
 /// The admin endpoints.
 pub struct Admin {
     status: Arc<Status>,
-    metrics: Registry,
-    names: Names,
+    metrics: ArcSwap<Registry>,
+    names: ArcSwap<Names>,
 }
 
 impl Admin {
@@ -60,19 +62,26 @@ impl Admin {
         let status = Arc::new(Status::new(sources));
         Self {
             status,
-            metrics,
-            names,
+            metrics: ArcSwap::from_pointee(metrics),
+            names: ArcSwap::from_pointee(names),
         }
     }
 
+    /// Tells of these from now on. What is remembered of the tenants that are still there stays.
+    pub fn tell_of(&self, sources: Sources, metrics: Registry, names: Names) {
+        self.status.look_at(sources);
+        self.metrics.store(Arc::new(metrics));
+        self.names.store(Arc::new(names));
+    }
+
     /// Serves for as long as the runtime lives.
-    pub async fn serve(self, listener: std::net::TcpListener) {
+    pub async fn serve(self: Arc<Self>, listener: std::net::TcpListener) {
         let mut acceptor = match Listener::new(Bound::Tcp(listener)) {
             Ok(listener) => Acceptor::new(listener),
             Err(error) => return tracing::error!(%error, "The admin listener cannot listen."),
         };
         tokio::spawn(Arc::clone(&self.status).watch());
-        let this = Arc::new(self);
+        let this = self;
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD)
@@ -107,9 +116,10 @@ impl Admin {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return reply::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let readiness = &self.status.sources.readiness;
+        let sources = self.status.sources();
+        let readiness = &sources.readiness;
         match request.uri().path() {
-            "/" | "/status.json" if !self.names.admit(request.headers()) => stranger(),
+            "/" | "/status.json" if !self.names.load().admit(request.headers()) => stranger(),
             "/" => page::show(&self.status.report()),
             "/status.json" => match serde_json::to_value(self.status.report()) {
                 Ok(report) => reply::json(&report),
@@ -130,7 +140,7 @@ impl Admin {
         let accept = request.headers().get(header::ACCEPT);
         let accept = accept.and_then(|field| field.to_str().ok());
         let format = Format::of(accept.unwrap_or_default());
-        match exposition::render(&self.metrics, format) {
+        match exposition::render(&self.metrics.load(), format) {
             Ok(text) => reply::text(text, format.content_type()),
             Err(error) => {
                 tracing::error!(%error, "The metrics cannot be written.");

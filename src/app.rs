@@ -2,6 +2,8 @@
 
 mod build;
 mod metrics;
+mod pulse;
+mod reload;
 mod reread;
 pub mod sockets;
 mod worker;
@@ -20,18 +22,18 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::admin::Names;
 use crate::admin::Readiness;
+use crate::admin::reloads::Reloads;
 use crate::config::Config;
-use crate::config::Tenant;
+use crate::config::ConfigFile;
+use crate::config::file::Hash;
+use crate::config::restart::Fixed;
 use crate::crypto::Entropy;
 use crate::crypto::OsEntropy;
-use crate::http::Origin;
 use crate::net::census::Census;
+use crate::net::settings::Drain;
 use crate::net::settings::Listen;
-use crate::net::settings::Tls;
 use crate::net::socket::Bound;
-use crate::net::tls::ServerTls;
 use crate::net::tls::TlsError;
-use crate::oauth::Provider;
 use crate::oauth::client_secrets::InUse;
 use crate::oauth::endpoint::ClientError;
 use crate::oauth::provider::Client;
@@ -40,6 +42,13 @@ use crate::time::SteadyClock;
 use crate::upstream::Resolve;
 use crate::upstream::SystemResolver;
 use crate::upstream::UpstreamTlsError;
+use build::Ground;
+use pulse::Pulse;
+pub use reload::Reload;
+pub use reload::Reloader;
+use reload::Shown;
+use reload::Standing;
+pub use reload::Trigger;
 use reread::Rereader;
 use sockets::Sockets;
 
@@ -76,8 +85,8 @@ pub struct App {
     workers: Vec<JoinHandle<()>>,
     tasks: TaskTracker,
     rereader: Arc<Rereader>,
-    provider: Arc<Provider>,
-    store: Option<watch::Receiver<bool>>,
+    reloader: Arc<Reloader>,
+    pulse: Arc<Pulse>,
     control: Option<Runtime>,
 }
 
@@ -91,14 +100,6 @@ impl App {
     pub fn start_on(sockets: Sockets, config: Config, ports: &Ports) -> Result<Self, StartError> {
         let (public, admin) = sockets.complete(&config.listen, config.admin_listen)?;
         let inherited = Sockets::of(&public, &admin)?;
-        let tls = config
-            .tls
-            .as_ref()
-            .map(|tls| {
-                let urls = config.tenants().flat_map(Tenant::urls);
-                ServerTls::new(tls, &urls.map(Origin::host).collect::<Vec<_>>())
-            })
-            .transpose()?;
         let count = config
             .workers
             .map_or_else(available_cores, std::num::NonZeroUsize::get);
@@ -110,60 +111,46 @@ impl App {
         let tasks = TaskTracker::new();
         let (phase, phases) = watch::channel(Phase::Serving);
         let (public_address, admin_address) = (places(&public)?, admin.local_addr()?);
-        let (clocks, log) = (config.clocks, config.log);
-        let door = worker::Door {
-            tells_certificates: config.tls.as_ref().is_some_and(Tls::tells_certificates),
-            protocols: config.protocols,
-            limits: config.limits,
-            trusted: config.trusted_proxies.clone(),
-            census: Arc::new(Census::new(
-                config.limits.connections,
-                config.limits.connections_per_address,
-                config.trusted_proxies.clone(),
-            )),
+        let readiness = Arc::<Readiness>::default();
+        let now = ports.clock.now();
+        let ground = Ground {
+            ports: ports.clone(),
+            control: control.handle().clone(),
+            tasks: tasks.clone(),
+            workers: count,
+            started: now,
+            readiness: Arc::clone(&readiness),
+            reloads: Arc::new(Reloads::begun(now)),
+            files: Arc::default(),
         };
-        let identity = tls.as_ref().map(|tls| Arc::clone(&tls.identity));
-        let names = Names::new(config.admin_hosts.iter().cloned());
-        let mut config = config;
-        let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
-        upstreams.watch(control.handle());
-        let build::Built {
-            house,
+        let Begun {
+            reloader,
             rereader,
-            sources,
-            registry,
-            store,
-        } = build::house(
-            config,
-            ports,
-            control.handle(),
-            &tasks,
-            identity,
-            &upstreams,
-            count,
-        )?;
-        let (house, rereader) = (Arc::new(house), Arc::new(rereader));
-        let provider = Arc::clone(&house.first.provider);
+            admin: probes,
+        } = begin(config, ground)?;
         rereader.reread();
-        Arc::clone(&rereader).watch(control.handle());
-        let readiness = Arc::clone(&sources.readiness);
-        let probes = control.spawn(Admin::new(sources, registry, names).serve(admin));
+        let look = Arc::downgrade(&reloader);
+        rereader.watch(control.handle(), move || {
+            if let Some(reloader) = look.upgrade() {
+                reloader.look();
+            }
+        });
+        let pulse = Arc::new(Pulse::new(Arc::clone(&ports.clock), count));
+        pulse.follow(control.handle());
+        let probes = control.spawn(probes.serve(admin));
         let mut workers = Vec::with_capacity(count);
         let (accepts, accepting) = std::sync::mpsc::channel();
         for number in 0..count {
             let worker = worker::Settings {
+                number,
                 listeners: public
                     .iter()
                     .map(Bound::try_clone)
                     .collect::<Result<_, _>>()?,
-                house: Arc::clone(&house),
-                tls: tls.as_ref().map(|tls| Arc::clone(&tls.config)),
-                door: door.clone(),
-                upstreams: Arc::clone(&upstreams),
-                clocks,
-                log,
+                snapshots: reloader.snapshots(),
                 phases: phases.clone(),
                 accepts: accepts.clone(),
+                pulse: Arc::clone(&pulse),
             };
             let thread = std::thread::Builder::new().name(format!("sidegate-worker-{number}"));
             workers.push(thread.spawn(move || worker::run(worker))?);
@@ -184,10 +171,37 @@ impl App {
             workers,
             tasks,
             rereader,
-            provider,
-            store,
+            reloader,
+            pulse,
             control: Some(control),
         })
+    }
+
+    /// The configuration came from `file`, where it had this hash. It is followed from now on: what is
+    /// written there is taken over if it is good.
+    pub fn follow(&self, file: ConfigFile, hash: Hash) {
+        self.reloader.follow(file, hash);
+    }
+
+    /// Takes over configurations while the gateway runs.
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
+    }
+
+    /// Puts `config` into force, whatever file it came from. Answers the keys whose values wait for a
+    /// restart; on an error nothing has changed. Blocks.
+    pub fn take_over(&self, config: Config) -> Result<Vec<&'static str>, StartError> {
+        self.reloader.take_over(config)
+    }
+
+    /// Whether every thread that serves has been well of late.
+    pub fn is_well(&self) -> bool {
+        self.pulse.is_felt()
+    }
+
+    /// How the process is to end.
+    pub fn drain(&self) -> Drain {
+        self.reloader.standing().drain
     }
 
     /// The first public listener's address.
@@ -215,13 +229,13 @@ impl App {
 
     /// Whether the store that replicas share answers, if there is one; tells when that changes.
     pub fn store_state(&self) -> Option<watch::Receiver<bool>> {
-        self.store.clone()
+        self.reloader.standing().store.clone()
     }
 
     /// Which client secret the provider accepts and since when, once that is known; of several tenants the
     /// first one's.
     pub fn client_secret_in_use(&self) -> Option<InUse> {
-        match &self.provider.client {
+        match &self.reloader.house().first.provider.client {
             Client::Web(secrets) => secrets.in_use(),
             Client::Public => None,
         }
@@ -252,6 +266,7 @@ impl App {
     }
 
     fn end(mut self, deadline: Duration, handed_over: bool) {
+        self.reloader.standing().closed = true;
         // The last to let go of a socket closes it.
         self.sockets = Sockets::default();
         self.phase.send_replace(Phase::Draining {
@@ -287,6 +302,71 @@ impl Drop for App {
             control.shutdown_background();
         }
     }
+}
+
+/// What the first configuration has made.
+struct Begun {
+    reloader: Arc<Reloader>,
+    rereader: Arc<Rereader>,
+    admin: Arc<Admin>,
+}
+
+/// Builds what the first configuration says.
+fn begin(config: Config, ground: Ground) -> Result<Begun, StartError> {
+    let mut config = config;
+    let (fixed, drain) = (Fixed::of(&config), config.drain);
+    let (limits, trusted) = (config.limits, config.trusted_proxies.clone());
+    let shown = Shown::of(&config, None)?;
+    let names = Names::new(config.admin_hosts.iter().cloned());
+    let census = Census::new(limits.connections, limits.connections_per_address, trusted);
+    let (door, clocks, log) = (
+        worker::Door::of(&config, Arc::new(census)),
+        config.clocks,
+        config.log,
+    );
+    let upstreams = Arc::new(build::upstreams(&mut config, &ground.ports, None)?);
+    upstreams.watch(&ground.control);
+    let identity = shown.as_ref().map(|shown| Arc::clone(&shown.tls.identity));
+    let built = build::house(config, &ground, None, identity, &upstreams)?;
+    for step in built.steps {
+        step();
+    }
+    let clock = Arc::clone(&ground.ports.clock);
+    let rereader = Arc::new(Rereader::new(clock, Arc::clone(&ground.files)));
+    rereader.follow(built.groups, built.revocations);
+    let admin = Arc::new(Admin::new(built.sources, built.registry, names));
+    // Nobody waits for workers to turn to the first one.
+    let (taken, _) = std::sync::mpsc::channel();
+    let snapshot = worker::Snapshot {
+        house: Arc::new(built.house),
+        tls: shown.as_ref().map(|shown| Arc::clone(&shown.tls.config)),
+        upstreams,
+        door,
+        clocks,
+        log,
+        taken,
+    };
+    let standing = Standing {
+        ledger: built.ledger,
+        tls: shown,
+        drain,
+        store: built.store,
+        file: None,
+        closed: false,
+    };
+    let reloader = Reloader::new(
+        ground,
+        fixed,
+        Arc::clone(&admin),
+        Arc::clone(&rereader),
+        snapshot,
+        standing,
+    );
+    Ok(Begun {
+        reloader: Arc::new(reloader),
+        rereader,
+        admin,
+    })
 }
 
 /// What workers are to do.

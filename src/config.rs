@@ -7,6 +7,7 @@ mod check;
 mod describe;
 pub mod environment;
 mod explain;
+pub mod file;
 mod findings;
 pub mod not_before;
 pub mod place;
@@ -14,6 +15,7 @@ pub mod problem;
 mod raw;
 pub mod report;
 mod resolve;
+pub mod restart;
 pub mod rotation;
 mod schema;
 pub mod secret_source;
@@ -29,6 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use environment::Environment;
+pub use file::ConfigFile;
 pub use not_before::NotBeforeFile;
 pub use problem::Problem;
 pub use problem::Problems;
@@ -161,9 +164,18 @@ impl Config {
         path: &Path,
         environment: &Environment,
     ) -> Result<Loaded, Problems> {
+        Self::load_bytes(path, read(path), environment, run_tests)
+    }
+
+    fn load_bytes(
+        path: &Path,
+        bytes: std::io::Result<Vec<u8>>,
+        environment: &Environment,
+        run_tests: bool,
+    ) -> Result<Loaded, Problems> {
         let name: Arc<str> = path.to_string_lossy().into();
         let base = path.parent().filter(|parent| *parent != Path::new(""));
-        match read(path) {
+        match bytes {
             Ok(bytes) => load(
                 &name,
                 &bytes,

@@ -11,6 +11,7 @@ mod callback;
 mod claim;
 mod cors;
 mod cross_site;
+mod door;
 mod embedded;
 mod endpoints;
 pub mod explain;
@@ -51,6 +52,7 @@ pub use arrivals::Arrivals;
 pub use body::AnswerBody;
 pub use bounds::Bounds;
 pub use cross_site::CrossSite;
+pub use door::Door;
 pub use fairness::Fairness;
 pub use fairness::Shares;
 pub use front::Front;
@@ -78,10 +80,12 @@ use crate::session::Refresher;
 use crate::session::Revocations;
 use crate::session::shared::Records;
 use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Slot;
 use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 
-/// What all workers share of one site. Nothing in it changes while requests run.
+/// What all workers share of one site. Nothing in it changes while requests run: another configuration
+/// makes another, which goes on with what this one knows of sessions, sign-ins and the provider.
 pub struct Gateway {
     /// What operators call the tenant, where there are several.
     pub name: Option<Arc<str>>,
@@ -116,13 +120,13 @@ pub struct Gateway {
     /// Renews sessions.
     pub refresher: Arc<Refresher>,
     /// Sessions that nobody has used yet.
-    pub arrivals: Arrivals,
+    pub arrivals: Arc<Arrivals>,
     /// What runs on in the name of sessions, on all cores.
-    pub standing: Standing,
+    pub standing: Arc<Standing>,
     /// Sessions that were ended before their time.
     pub revocations: Arc<Revocations>,
     /// Callbacks that were here already.
-    pub used_states: UsedStates,
+    pub used_states: Arc<UsedStates>,
     /// Who has how much under way at the tenants' APIs.
     pub fairness: Arc<Fairness>,
     /// How often one address may sign in.
@@ -139,4 +143,6 @@ pub struct Gateway {
     pub events: Events,
     /// Gives each worker something to count requests with.
     pub traffic: Arc<Traffic>,
+    /// Where the requests of each route are counted.
+    pub slots: Vec<Slot>,
 }

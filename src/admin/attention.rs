@@ -53,6 +53,19 @@ pub(super) fn of(report: &Report) -> Vec<Attention> {
             "Check that it runs and listens there; the log says why it is left out.",
         );
     }
+    if let Some(refused) = &report.configuration.refused {
+        let first = refused.problems.first().map_or("", String::as_str);
+        let what = format!("The changed configuration is no good: {first}");
+        tell(
+            what,
+            "What was in force stays. Correct the file; it is taken over as soon as it is good.",
+        );
+    }
+    if !report.configuration.waiting.is_empty() {
+        let keys = report.configuration.waiting.join(", ");
+        let what = format!("The configuration waits for a restart with {keys}");
+        tell(what, "All else of it is in force. Restart when it suits.");
+    }
     for group in &report.files {
         if group.refused.is_some() {
             let what = format!("A changed file is no good: {}", group.what);
@@ -111,6 +124,8 @@ const RECENT: usize = 30;
 mod tests {
     use super::*;
     use crate::admin::report::Certificate;
+    use crate::admin::report::Configuration;
+    use crate::admin::report::RefusedConfiguration;
     use crate::admin::report::Upstream;
 
     fn quiet() -> Report {
@@ -132,6 +147,7 @@ mod tests {
             keys: Vec::new(),
             files: Vec::new(),
             problems: Vec::new(),
+            configuration: Configuration::default(),
         }
     }
 
@@ -156,6 +172,11 @@ mod tests {
             valid_until: String::new(),
             days_left: 13,
         });
+        report.configuration.waiting = vec!["listen", "workers"];
+        report.configuration.refused = Some(RefusedConfiguration {
+            at: String::new(),
+            problems: vec!["sidegate.yaml:1:1: error[SG-6002]: x".to_owned()],
+        });
         report.upstreams = ["up", "down", "ejected", "partly_ejected"]
             .map(|state| Upstream {
                 address: state.to_owned(),
@@ -173,6 +194,8 @@ mod tests {
                 "down fails its health checks",
                 "ejected cannot be reached and is left out",
                 "partly_ejected could not be reached by some workers, which leave it out",
+                "The changed configuration is no good: sidegate.yaml:1:1: error[SG-6002]: x",
+                "The configuration waits for a restart with listen, workers",
                 "The certificate ends in 13 days",
             ]
         );

@@ -53,6 +53,18 @@ pub enum Read {
 }
 
 impl Files {
+    /// Keeps these only, with what is known of them, in this order: each has the place of its number.
+    pub fn keep(&self, all: Vec<Watched>) {
+        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = std::mem::take(&mut *board);
+        let same = |new: Watched| {
+            let mut known = known.iter();
+            let known = known.find(|known| known.what == new.what && known.tenant == new.tenant);
+            known.cloned().unwrap_or(new)
+        };
+        *board = all.into_iter().map(same).collect();
+    }
+
     /// A place on the board.
     pub fn add(&self, watched: Watched) -> usize {
         let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,7 @@
 //! What probes are told: whether it lives, has started, and should be given traffic.
 
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
@@ -11,16 +13,21 @@ pub struct Readiness {
     started: AtomicBool,
     draining: AtomicBool,
     /// Whether the store answers, if sessions cannot do without one.
-    store: Option<watch::Receiver<bool>>,
+    store: Mutex<Option<watch::Receiver<bool>>>,
 }
 
 impl Readiness {
     /// Depends on a store that says whether it answers.
     pub fn with_store(store: watch::Receiver<bool>) -> Self {
         Self {
-            store: Some(store),
+            store: Mutex::new(Some(store)),
             ..Self::default()
         }
+    }
+
+    /// Depends on this store from now on, or on none.
+    pub fn depend_on(&self, store: Option<watch::Receiver<bool>>) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
     /// The configuration is in force and every worker accepts. Stays so until the end.
@@ -43,7 +50,8 @@ impl Readiness {
     /// Why no traffic should come; empty if it should.
     pub fn obstacles(&self) -> Vec<&'static str> {
         let draining = self.draining.load(Ordering::Relaxed);
-        let alone = self.store.as_ref().is_some_and(|store| !*store.borrow());
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = store.as_ref().is_some_and(|store| !*store.borrow());
         let further = [(draining, "draining"), (alone, "session_store")];
         let further = further.into_iter().filter(|(is, _)| *is);
         let mut obstacles = self.unstarted();

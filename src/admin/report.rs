@@ -9,9 +9,10 @@ use super::files::CLIENT_SECRET;
 use super::files::Watched;
 use super::history::Point;
 use super::problems::Problem;
+use super::reloads::State;
 use super::status::Remembered;
 use super::status::Seen;
-use super::status::Status;
+use super::status::Sources;
 use super::status::TenantSource;
 use crate::config::rotation;
 use crate::oauth::breaker::Rests as _;
@@ -45,6 +46,7 @@ pub(super) struct Report {
     pub(super) keys: Vec<Key>,
     pub(super) files: Vec<FileGroup>,
     pub(super) problems: Vec<Trouble>,
+    pub(super) configuration: Configuration,
 }
 
 /// One tenant, since the start of this process.
@@ -121,6 +123,24 @@ pub(super) struct Key {
     pub(super) sealed: u64,
 }
 
+/// The configuration in force, and the last one that is not.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Configuration {
+    /// Missing where it did not come from a file.
+    pub(super) hash: Option<String>,
+    pub(super) since: String,
+    pub(super) reloads: u64,
+    /// Keys whose new values wait for a restart.
+    pub(super) waiting: Vec<&'static str>,
+    pub(super) refused: Option<RefusedConfiguration>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RefusedConfiguration {
+    pub(super) at: String,
+    pub(super) problems: Vec<String>,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct FileGroup {
     pub(super) what: &'static str,
@@ -149,8 +169,8 @@ pub(super) struct Trouble {
 }
 
 impl Report {
-    pub(super) fn of(status: &Status, seen: &Seen, memory: &[Remembered]) -> Self {
-        let sources = &status.sources;
+    pub(super) fn of(started: UnixTime, seen: &Seen, memory: &[&Remembered]) -> Self {
+        let sources = &seen.sources;
         let reasons = sources.readiness.obstacles();
         let all = || seen.tenants.iter().map(|(traffic, _)| traffic);
         let tenants = sources.tenants.iter().zip(&seen.tenants).zip(memory);
@@ -159,8 +179,8 @@ impl Report {
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION"),
             now: seen.now.to_rfc3339(),
-            started: status.started.to_rfc3339(),
-            uptime_seconds: seen.now.since(status.started).as_secs(),
+            started: started.to_rfc3339(),
+            uptime_seconds: seen.now.since(started).as_secs(),
             ready: reasons.is_empty(),
             reasons,
             workers: sources.workers,
@@ -184,14 +204,15 @@ impl Report {
                     valid_until: until.to_rfc3339(),
                     days_left: days(until.since(seen.now)),
                 }),
-            keys: keys(status, seen),
+            keys: keys(seen),
             files: sources
                 .files
                 .all()
                 .into_iter()
                 .map(|watched| group(watched, seen.now))
                 .collect(),
-            problems: problems(status, memory),
+            problems: problems(sources, memory),
+            configuration: configuration(&sources.reloads.state()),
         };
         report.attention = attention::of(&report);
         report
@@ -273,8 +294,8 @@ fn upstream(health: Health, workers: usize) -> Upstream {
 }
 
 /// Those in the ring in its order, then those that sealed before.
-fn keys(status: &Status, seen: &Seen) -> Vec<Key> {
-    let ring = status.sources.keys.ring();
+fn keys(seen: &Seen) -> Vec<Key> {
+    let ring = seen.sources.keys.ring();
     let first = ring.first().id();
     let mut keys: Vec<Key> = ring
         .ids()
@@ -299,6 +320,19 @@ fn keys(status: &Status, seen: &Seen) -> Vec<Key> {
     keys
 }
 
+fn configuration(state: &State) -> Configuration {
+    Configuration {
+        hash: Some(state.hash.to_string()).filter(|hash| !hash.is_empty()),
+        since: state.since.to_rfc3339(),
+        reloads: state.applied,
+        waiting: state.waiting.clone(),
+        refused: state.refused.as_ref().map(|refused| RefusedConfiguration {
+            at: refused.at.to_rfc3339(),
+            problems: refused.problems.clone(),
+        }),
+    }
+}
+
 fn group(watched: Watched, now: UnixTime) -> FileGroup {
     let ends = watched.what == CLIENT_SECRET;
     let files = watched.written.into_iter().map(|(name, written)| {
@@ -319,8 +353,8 @@ fn group(watched: Watched, now: UnixTime) -> FileGroup {
     }
 }
 
-fn problems(status: &Status, memory: &[Remembered]) -> Vec<Trouble> {
-    let names = status.sources.tenants.iter();
+fn problems(sources: &Sources, memory: &[&Remembered]) -> Vec<Trouble> {
+    let names = sources.tenants.iter();
     let names = names.map(|tenant| tenant.name.as_deref());
     let remembered = memory.iter().zip(names.chain([None]));
     let mut all: Vec<(Problem, Option<&str>)> = remembered

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -15,6 +16,7 @@ use super::history::History;
 use super::history::Mark;
 use super::history::STEP;
 use super::problems::Problems;
+use super::reloads::Reloads;
 use super::report::Report;
 use crate::crypto::Keys;
 use crate::net::tls::Identity;
@@ -50,6 +52,8 @@ pub struct Sources {
     pub identity: Option<Arc<Identity>>,
     /// The files that are read again.
     pub files: Arc<Files>,
+    /// What became of changes of the configuration.
+    pub reloads: Arc<Reloads>,
 }
 
 /// One tenant's part of it.
@@ -68,13 +72,38 @@ pub struct TenantSource {
 
 /// The sources, and what is remembered of them.
 pub(super) struct Status {
-    pub(super) sources: Sources,
+    sources: ArcSwap<Sources>,
     pub(super) started: UnixTime,
     memory: Mutex<Memory>,
 }
 
-/// Of each tenant; the last one is of what belongs to none.
-struct Memory(Vec<Remembered>);
+/// Of each tenant, in their order.
+struct Memory {
+    /// With their names, since the tenants may change.
+    tenants: Vec<(Option<Arc<str>>, Remembered)>,
+    /// Of what belongs to none.
+    nobody: Remembered,
+}
+
+impl Memory {
+    /// Keeps what is known of the tenants of `sources`, in their order.
+    fn of(before: Option<Self>, sources: &Sources, now: UnixTime) -> Self {
+        let mut before = before;
+        let mut remembered = |tenant: &TenantSource| {
+            let known = before.as_mut().and_then(|before| {
+                let mut names = before.tenants.iter().map(|(name, _)| name);
+                let place = names.position(|name| *name == tenant.name)?;
+                Some(before.tenants.swap_remove(place).1)
+            });
+            let remembered = known.unwrap_or_else(|| Remembered::since(now));
+            (tenant.name.clone(), remembered)
+        };
+        Self {
+            tenants: sources.tenants.iter().map(&mut remembered).collect(),
+            nobody: before.map_or_else(|| Remembered::since(now), |before| before.nobody),
+        }
+    }
+}
 
 /// What is remembered of a tenant.
 pub(super) struct Remembered {
@@ -82,21 +111,41 @@ pub(super) struct Remembered {
     pub(super) problems: Problems,
 }
 
+impl Remembered {
+    fn since(now: UnixTime) -> Self {
+        Self {
+            history: History::new(now),
+            problems: Problems::default(),
+        }
+    }
+}
+
 impl Status {
     pub(super) fn new(sources: Sources) -> Self {
         let now = sources.clock.now();
-        let remembered = || Remembered {
-            history: History::new(now),
-            problems: Problems::default(),
-        };
-        let count = sources.tenants.len() + 1;
         Self {
-            sources,
+            memory: Mutex::new(Memory::of(None, &sources, now)),
+            sources: ArcSwap::from_pointee(sources),
             started: now,
-            memory: Mutex::new(Memory(
-                std::iter::repeat_with(remembered).take(count).collect(),
-            )),
         }
+    }
+
+    /// What it looks at.
+    pub(super) fn sources(&self) -> Arc<Sources> {
+        self.sources.load_full()
+    }
+
+    /// Looks at other sources from now on.
+    pub(super) fn look_at(&self, sources: Sources) {
+        let now = sources.clock.now();
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = Memory {
+            tenants: Vec::new(),
+            nobody: Remembered::since(now),
+        };
+        let before = std::mem::replace(&mut *memory, nothing);
+        *memory = Memory::of(Some(before), &sources, now);
+        self.sources.store(Arc::new(sources));
     }
 
     /// Keeps looking, for as long as the runtime lives.
@@ -111,11 +160,13 @@ impl Status {
 
     /// How it is now.
     pub(super) fn report(&self) -> Report {
-        self.look(|seen, memory| Report::of(self, seen, memory))
+        self.look(|seen, memory| Report::of(self.started, seen, memory))
     }
 
-    fn look<T>(&self, then: impl FnOnce(&Seen, &[Remembered]) -> T) -> T {
-        let sources = &self.sources;
+    fn look<T>(&self, then: impl FnOnce(&Seen, &[&Remembered]) -> T) -> T {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that memory and sources are of the same tenants.
+        let sources = self.sources();
         let seen = Seen {
             now: sources.clock.now(),
             tenants: sources
@@ -124,23 +175,27 @@ impl Status {
                 .map(|tenant| (tenant.traffic.totals(), tenant.events.counted()))
                 .collect(),
             hall: sources.hall.as_ref().map(|hall| hall.totals()),
+            sources,
         };
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        for (remembered, (traffic, events)) in memory.0.iter_mut().zip(&seen.tenants) {
+        let remembered = memory.tenants.iter_mut().map(|(_, remembered)| remembered);
+        for (remembered, (traffic, events)) in remembered.zip(&seen.tenants) {
             remembered
                 .history
                 .observe(seen.now, &Mark::of(traffic, events));
             remembered.problems.observe(seen.now, &traffic.faults);
         }
-        if let (Some(remembered), Some(hall)) = (memory.0.last_mut(), &seen.hall) {
-            remembered.problems.observe(seen.now, &hall.faults);
+        if let Some(hall) = &seen.hall {
+            memory.nobody.problems.observe(seen.now, &hall.faults);
         }
-        then(&seen, &memory.0)
+        let tenants = memory.tenants.iter().map(|(_, remembered)| remembered);
+        let all: Vec<&Remembered> = tenants.chain([&memory.nobody]).collect();
+        then(&seen, &all)
     }
 }
 
 /// The counters at one moment.
 pub(super) struct Seen {
+    pub(super) sources: Arc<Sources>,
     pub(super) now: UnixTime,
     pub(super) tenants: Vec<(Totals, Counted)>,
     pub(super) hall: Option<Totals>,

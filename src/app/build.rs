@@ -1,5 +1,7 @@
-//! From the configuration to the state that all workers share: one site for each host of each tenant.
+//! From a configuration to the state that all workers share: one site for each host of each tenant. Another
+//! configuration makes another state, which goes on with what is in the [`Ledger`].
 
+mod ledger;
 mod sites;
 
 use std::sync::Arc;
@@ -16,18 +18,18 @@ use super::metrics;
 use super::reread::CertificateFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
-use super::reread::Rereader;
 use super::reread::RevocationFile;
 use super::reread::UpstreamTlsFiles;
 use crate::admin::Readiness;
 use crate::admin::Sources;
+use crate::admin::files::Files;
+use crate::admin::reloads::Reloads;
 use crate::config::Config;
 use crate::config::NotBeforeFile;
 use crate::config::SecretSource;
 use crate::crypto::Keys;
 use crate::gateway::Bounds;
 use crate::gateway::House;
-use crate::gateway::Limiters;
 use crate::gateway::Route;
 use crate::net::settings::Tls;
 use crate::net::tls::Identity;
@@ -35,20 +37,27 @@ use crate::session::NotBefore;
 use crate::session::Revocations;
 use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
+use crate::time::UnixTime;
 use crate::upstream::ClientTls;
 use crate::upstream::Upstreams;
 use crate::upstream::settings::number;
+pub(super) use ledger::Ledger;
 use sites::Builder;
 use sites::Common;
 
 /// Gives the routes' upstreams their slots and reads the files of their TLS. Tenants whose routes lead to
-/// the same tool share its connections.
-pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams, StartError> {
+/// the same tool share its connections, and so do configurations that follow on each other.
+pub(super) fn upstreams(
+    config: &mut Config,
+    ports: &Ports,
+    before: Option<&Upstreams>,
+) -> Result<Upstreams, StartError> {
     let tenants = std::iter::once(&mut config.first).chain(&mut config.more);
     let tools = tenants.flat_map(|tenant| &mut tenant.routes);
     let list = number(tools.filter_map(Route::tool_mut).collect());
     let resolver = Arc::clone(&ports.resolver);
-    Ok(Upstreams::new(
+    Ok(Upstreams::after(
+        before,
         &list,
         config.pool,
         config.timeouts,
@@ -56,21 +65,42 @@ pub(super) fn upstreams(config: &mut Config, ports: &Ports) -> Result<Upstreams,
     )?)
 }
 
-/// Puts the rooms together, and what watches the files behind them beside it.
+/// What every configuration of a process finds there.
+pub(super) struct Ground {
+    pub(super) ports: Ports,
+    /// Where calls to the provider run.
+    pub(super) control: Handle,
+    /// What has to end before the process does.
+    pub(super) tasks: TaskTracker,
+    /// How many workers serve.
+    pub(super) workers: usize,
+    /// When the process started.
+    pub(super) started: UnixTime,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) reloads: Arc<Reloads>,
+    pub(super) files: Arc<Files>,
+}
+
+/// Puts the rooms together, and what watches the files behind them beside it. What `ledger` knows goes
+/// on; nothing of it has changed before [`Built::steps`] are taken.
 pub(super) fn house(
     mut config: Config,
-    ports: &Ports,
-    control: &Handle,
-    tasks: &TaskTracker,
+    ground: &Ground,
+    ledger: Option<Ledger>,
     identity: Option<Arc<Identity>>,
     upstreams: &Arc<Upstreams>,
-    workers: usize,
 ) -> Result<Built, StartError> {
     let (first, more) = (config.first, std::mem::take(&mut config.more));
-    let revocations = Arc::<Revocations>::default();
+    let (ports, control) = (&ground.ports, &ground.control);
+    let (clock, ring) = (&ports.clock, config.keys);
+    let mut steps: Vec<Box<dyn FnOnce()>> = Vec::new();
+    let mut ledger = match ledger {
+        None => Ledger::begin(ring, config.rates, clock),
+        Some(ledger) => ledger.turning(ring, &mut steps),
+    };
     let mut builder = Builder {
         common: Common {
-            keys: config.keys.into(),
+            keys: Arc::clone(&ledger.keys),
             policy: config.session,
             framing: config.framing,
             shared: config.shared,
@@ -82,26 +112,30 @@ pub(super) fn house(
             asked_path: config.asked_path,
             pages: Arc::new(config.pages),
             shares: config.shares,
-            limiters: Arc::new(Limiters::new(config.rates, &ports.clock)),
+            limiters: ledger.limiters(config.rates, clock),
             ports,
             control,
-            tasks,
+            tasks: &ground.tasks,
         },
-        registry: crate::telemetry::metrics::registry(ports.clock.now()),
+        ledger,
+        steps,
+        registry: crate::telemetry::metrics::registry(ground.started),
         groups: Vec::new(),
         revocations: Vec::new(),
         ready: Vec::new(),
         stores: Vec::new(),
         sources: Vec::new(),
     };
-    let (first, mut others) = builder.tenant(first, &revocations)?;
+    let (first, mut others) = builder.tenant(first)?;
     for tenant in more {
-        let (site, further) = builder.tenant(tenant, &revocations)?;
+        let (site, further) = builder.tenant(tenant)?;
         others.push(site);
         others.extend(further);
     }
     let Builder {
         common,
+        mut ledger,
+        mut steps,
         mut registry,
         mut groups,
         revocations,
@@ -110,49 +144,73 @@ pub(super) fn house(
         sources: tenants,
     } = builder;
     let several = !others.is_empty();
-    let hall = if others.is_empty() {
-        Arc::clone(&first.traffic)
+    let hall = if several {
+        nobodys(&mut ledger, &mut registry, common.prefix.as_str())
     } else {
-        let own = common.prefix.as_str();
-        let hall = Arc::new(Traffic::new(own, []));
-        let registry = labelled(&mut registry, NOBODY);
-        registry.register_collector(Box::new(Arc::clone(&hall)));
-        hall
+        Arc::clone(&first.traffic)
     };
     let store = all(stores, control);
     registry.register_collector(Box::new(metrics::Store(store.clone())));
+    let reloads = Arc::clone(&ground.reloads);
+    registry.register_collector(Box::new(metrics::Configuration(reloads)));
+    let (file, list) = config.not_before.unzip();
+    steps.push(refuse(&revocations, list.unwrap_or_default(), clock));
     let watched = Watched {
         keys: config.key_sources,
-        not_before: config.not_before,
+        not_before: file,
         certificate: config.tls.zip(identity.clone()),
         upstreams: upstreams.tls_of_files(),
     };
-    let clock = &ports.clock;
     groups.extend(watched.groups(&common.keys, &revocations, clock));
-    let rereader = Rereader::new(groups, revocations, Arc::clone(clock));
-    let readiness = all(ready, control).map_or_else(Readiness::default, Readiness::with_store);
+    let (readiness, ready) = (Arc::clone(&ground.readiness), all(ready, control));
+    steps.push(Box::new(move || readiness.depend_on(ready)));
     let sources = Sources {
         clock: Arc::clone(clock),
-        readiness: Arc::new(readiness),
-        workers,
+        readiness: Arc::clone(&ground.readiness),
+        workers: ground.workers,
         tenants,
         hall: several.then(|| Arc::clone(&hall)),
         upstreams: Arc::clone(upstreams),
         store: store.clone(),
         keys: Arc::clone(&common.keys),
         identity,
-        files: rereader.board(),
+        files: Arc::clone(&ground.files),
+        reloads: Arc::clone(&ground.reloads),
     };
     Ok(Built {
         house: House {
-            first: Arc::new(first),
-            more: others.into_iter().map(Arc::new).collect(),
+            first,
+            more: others,
             hall,
         },
-        rereader,
+        ledger,
+        steps,
+        groups,
+        revocations,
         sources,
         registry,
         store,
+    })
+}
+
+/// What counts what is of none of several tenants.
+fn nobodys(ledger: &mut Ledger, registry: &mut Registry, own: &str) -> Arc<Traffic> {
+    let hall = ledger.hall(own);
+    labelled(registry, NOBODY).register_collector(Box::new(Arc::clone(&hall)));
+    hall
+}
+
+/// Puts an operator's list into force at all sites.
+fn refuse(
+    sites: &[Arc<Revocations>],
+    list: NotBefore,
+    clock: &Arc<dyn Clock>,
+) -> Box<dyn FnOnce()> {
+    let (sites, clock) = (sites.to_vec(), Arc::clone(clock));
+    Box::new(move || {
+        for site in sites {
+            site.replace(list.clone(), clock.now());
+        }
     })
 }
 
@@ -172,9 +230,13 @@ fn all(mut each: Vec<watch::Receiver<bool>>, control: &Handle) -> Option<watch::
             let now = each.iter_mut().all(|one| *one.borrow_and_update());
             whole.send_if_modified(|was| std::mem::replace(was, now) != now);
             let changes = each.iter_mut().map(|one| Box::pin(one.changed()));
-            let (Ok(()), ..) = select_all(changes).await else {
-                break;
-            };
+            tokio::select! {
+                (next, ..) = select_all(changes) => if next.is_err() {
+                    break;
+                },
+                // Another configuration is in force.
+                () = whole.closed() => break,
+            }
         }
     });
     Some(answer)
@@ -186,7 +248,7 @@ const NOBODY: &str = "-";
 /// The files of all sites that may change while the gateway runs.
 struct Watched {
     keys: Vec<SecretSource>,
-    not_before: Option<(NotBeforeFile, NotBefore)>,
+    not_before: Option<NotBeforeFile>,
     certificate: Option<(Tls, Arc<Identity>)>,
     upstreams: Vec<Arc<ClientTls>>,
 }
@@ -218,10 +280,7 @@ impl Watched {
         for tls in self.upstreams {
             groups.push(Box::new(UpstreamTlsFiles::new(tls)));
         }
-        if let Some((file, list)) = self.not_before {
-            for site in revocations {
-                site.replace(list.clone(), clock.now());
-            }
+        if let Some(file) = self.not_before {
             groups.push(Box::new(RevocationFile {
                 file,
                 revocations: revocations.to_vec(),
@@ -236,8 +295,14 @@ impl Watched {
 pub(super) struct Built {
     /// The sites, for all workers.
     pub(super) house: House,
-    /// Watches files.
-    pub(super) rereader: Rereader,
+    /// What the next configuration goes on with.
+    pub(super) ledger: Ledger,
+    /// What puts into force what is shared with the configuration before; nothing of it can fail.
+    pub(super) steps: Vec<Box<dyn FnOnce()>>,
+    /// The files behind it.
+    pub(super) groups: Vec<Box<dyn Group>>,
+    /// The sessions that are refused, by site.
+    pub(super) revocations: Vec<Arc<Revocations>>,
     /// What probes and the status page are told.
     pub(super) sources: Sources,
     /// What scrapes are told.

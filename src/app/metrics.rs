@@ -7,26 +7,20 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeMetric as _;
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use tokio::sync::watch;
 
-use crate::gateway::Router;
-use crate::gateway::route::PathPrefix;
+use crate::admin::reloads::Reloads;
 use crate::oauth::Directory;
 use crate::oauth::Provider;
 use crate::oauth::breaker::Rests as _;
 use crate::oauth::client_secrets::Which;
 use crate::oauth::provider::Client;
-use crate::telemetry::metrics::Traffic;
 use crate::telemetry::metrics::labels::BySecret;
 use crate::telemetry::metrics::labels::Secret;
 use crate::telemetry::metrics::seconds;
-
-/// Numbers for every route, by its prefix, and for our own endpoints under `own`.
-pub(super) fn traffic(own: &PathPrefix, router: &Router) -> Arc<Traffic> {
-    Arc::new(Traffic::new(own.as_str(), router.prefixes()))
-}
 
 /// The state of one tenant's provider.
 pub(super) struct State {
@@ -135,5 +129,55 @@ impl Collector for Store {
             MetricType::Gauge,
         )?;
         ConstGauge::new(i64::from(*store.borrow())).encode(metric)
+    }
+}
+
+/// The configuration in force, and what became of changes of it.
+#[derive(Debug)]
+pub(super) struct Configuration(pub(super) Arc<Reloads>);
+
+impl Collector for Configuration {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let state = self.0.state();
+        let mut metric = encoder.encode_descriptor(
+            "config_reloads",
+            "Changes of the configuration by what became of them.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (result, count) in [("applied", state.applied), ("refused", state.refusals)] {
+            let labels = [("result", result)];
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+        let metric = encoder.encode_descriptor(
+            "config_last_reload_successful",
+            "Whether the configuration that was looked at last is the one in force.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(state.refused.is_none())).encode(metric)?;
+        let metric = encoder.encode_descriptor(
+            "config_applied_timestamp",
+            "Since when the configuration in force is so.",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(seconds(state.since)).encode(metric)?;
+        let metric = encoder.encode_descriptor(
+            "config_waiting_for_restart",
+            "Settings whose new values wait for a restart.",
+            None,
+            MetricType::Gauge,
+        )?;
+        let waiting = i64::try_from(state.waiting.len()).unwrap_or(i64::MAX);
+        ConstGauge::new(waiting).encode(metric)?;
+        let mut metric = encoder.encode_descriptor(
+            "config",
+            "The configuration in force, by the hash of its file.",
+            None,
+            MetricType::Info,
+        )?;
+        let labels = [("hash", &*state.hash)];
+        metric.encode_info(&labels)
     }
 }

@@ -1,15 +1,17 @@
 //! Files that may change while the gateway runs: session keys, client secrets, the list of revoked
-//! sessions. They are read again when their directory changes (Kubernetes swaps a link in it) and on
+//! sessions, and the configuration itself (see [`super::reload`]). They are read again when their directory changes (Kubernetes swaps a link in it) and on
 //! a timer, since notice of changes does not come everywhere.
 
 mod groups;
 mod upstream_tls;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use notify::RecursiveMode;
 use notify::Watcher as _;
 use notify::event::AccessKind;
 use notify::event::AccessMode;
+use notify::event::ModifyKind;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -58,52 +61,70 @@ pub(super) struct Reading {
 
 type Digest = [u8; 32];
 
-/// A group, what was found in its files last, and its place on the board.
+/// A group and what was found in its files last. Its place on the board is its number.
 struct Known {
     group: Box<dyn Group>,
     seen: Option<Digest>,
-    place: usize,
 }
 
 /// Reads files again and takes over what is good.
 pub(super) struct Rereader {
     groups: Mutex<Vec<Known>>,
-    revocations: Vec<Arc<Revocations>>,
+    revocations: Mutex<Vec<Arc<Revocations>>>,
+    /// Another file whose directory is watched: that of the configuration.
+    beside: Mutex<Option<PathBuf>>,
     clock: Arc<dyn Clock>,
     board: Arc<Files>,
+    changed: Arc<Notify>,
+    watcher: Mutex<Option<RecommendedWatcher>>,
 }
 
 impl Rereader {
-    pub(super) fn new(
-        groups: Vec<Box<dyn Group>>,
-        revocations: Vec<Arc<Revocations>>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let board = Arc::<Files>::default();
-        let watched = groups.into_iter().filter(|group| !group.files().is_empty());
-        let watched = watched.map(|group| Known {
-            place: board.add(group.about()),
-            group,
-            seen: None,
-        });
+    pub(super) fn new(clock: Arc<dyn Clock>, board: Arc<Files>) -> Self {
         Self {
-            groups: Mutex::new(watched.collect()),
-            revocations,
+            groups: Mutex::default(),
+            revocations: Mutex::default(),
+            beside: Mutex::default(),
             clock,
             board,
+            changed: Arc::default(),
+            watcher: Mutex::default(),
         }
     }
 
-    /// What is known of the files.
-    pub(super) fn board(&self) -> Arc<Files> {
-        Arc::clone(&self.board)
+    /// Reads these files from now on. What was found in those that were there before counts as seen: they
+    /// have been read for the configuration that names them.
+    pub(super) fn follow(&self, groups: Vec<Box<dyn Group>>, revocations: Vec<Arc<Revocations>>) {
+        let mut known = lock(&self.groups);
+        let before = std::mem::take(&mut *known);
+        let watched = groups.into_iter().filter(|group| !group.files().is_empty());
+        let same = |group: Box<dyn Group>| {
+            let (about, files) = (group.about(), group.files());
+            let mut before = before.iter();
+            let before =
+                before.find(|known| known.group.about() == about && known.group.files() == files);
+            Known {
+                seen: before.and_then(|known| known.seen),
+                group,
+            }
+        };
+        *known = watched.map(same).collect();
+        self.board
+            .keep(known.iter().map(|known| known.group.about()).collect());
+        drop(known);
+        *lock(&self.revocations) = revocations;
+    }
+
+    /// Watches the directory of this file as well.
+    pub(super) fn watch_beside(&self, file: PathBuf) {
+        *lock(&self.beside) = Some(file);
     }
 
     /// Reads all files, now. What is in force stays where a file has not changed or is no good.
     pub(super) fn reread(&self) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = lock(&self.groups);
         let now = self.clock.now();
-        for Known { group, seen, place } in groups.iter_mut() {
+        for (place, Known { group, seen }) in groups.iter_mut().enumerate() {
             let Reading { digest, outcome } = group.read();
             let before = seen.replace(digest);
             let read = match outcome {
@@ -121,20 +142,20 @@ impl Rereader {
                     Read::Refused
                 }
             };
-            self.board.tell(*place, &group.files(), read, now);
+            self.board.tell(place, &group.files(), read, now);
         }
         drop(groups);
-        for revocations in &self.revocations {
+        for revocations in lock(&self.revocations).iter() {
             revocations.tidy(now);
         }
     }
 
-    /// Reads again whenever something happens to the files, for as long as `control` runs.
-    pub(super) fn watch(self: Arc<Self>, control: &Handle) {
-        let changed = Arc::new(Notify::new());
-        let watcher = self.watcher(&changed);
+    /// Calls `look` whenever something happens to the files or a while has passed, for as long as `control`
+    /// runs.
+    pub(super) fn watch(&self, control: &Handle, look: impl Fn() + Send + Sync + 'static) {
+        self.watch_directories();
+        let (changed, look) = (Arc::clone(&self.changed), Arc::new(look));
         control.spawn(async move {
-            let _watcher = watcher;
             let mut timer = tokio::time::interval(TIMER);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
             timer.reset();
@@ -144,23 +165,36 @@ impl Rereader {
                     () = changed.notified() => tokio::time::sleep(SETTLE).await,
                     _ = timer.tick() => {}
                 }
-                let this = Arc::clone(&self);
-                let reread = tokio::task::spawn_blocking(move || this.reread());
-                if let Err(error) = reread.await {
+                let look = Arc::clone(&look);
+                if let Err(error) = tokio::task::spawn_blocking(move || look()).await {
                     tracing::error!(%error, "Reading files again broke off.");
                 }
             }
         });
     }
 
-    fn watcher(&self, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
-        let directories = self.directories();
+    /// Watches where the files are now.
+    pub(super) fn watch_directories(&self) {
+        // The old one is dropped when the new one watches.
+        let watcher = self.watcher();
+        *lock(&self.watcher) = watcher;
+        // Something may have happened since the files were read, and before they were watched.
+        self.changed.notify_one();
+    }
+
+    fn watcher(&self) -> Option<RecommendedWatcher> {
+        let files = self.files();
+        let directories = directories(&files);
         if directories.is_empty() {
             return None;
         }
-        let changed = Arc::clone(changed);
+        let changed = Arc::clone(&self.changed);
+        let names = files
+            .iter()
+            .filter_map(|file| Some(file.file_name()?.to_owned()));
+        let names: BTreeSet<OsString> = names.collect();
         let told = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(event.kind)) {
+            if event.is_ok_and(|event| is_change(&event, &names)) {
                 changed.notify_one();
             }
         };
@@ -177,23 +211,45 @@ impl Rereader {
         Some(watcher)
     }
 
-    fn directories(&self) -> BTreeSet<PathBuf> {
-        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All that is read, and where links lead: the file at their end may be written anew in its place.
+    fn files(&self) -> Vec<PathBuf> {
+        let groups = lock(&self.groups);
         let files = groups.iter().flat_map(|known| known.group.files());
+        let mut files: Vec<PathBuf> = files.chain(lock(&self.beside).clone()).collect();
+        let ends = files.iter().filter_map(|file| file.canonicalize().ok());
+        files.extend(ends.collect::<Vec<_>>());
         files
-            .filter_map(|file| {
-                let directory = file.parent()?;
-                let here = directory == Path::new("");
-                Some(if here { Path::new(".") } else { directory }.to_owned())
-            })
-            .collect()
     }
 }
 
-/// Our own reading of a file is not a change of it.
-fn is_change(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+/// Where `files` are, each directory once.
+fn directories(files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let directory = |file: &PathBuf| {
+        let directory = file.parent()?;
+        let here = directory == Path::new("");
+        let directory = if here { Path::new(".") } else { directory };
+        Some(
+            directory
+                .canonicalize()
+                .unwrap_or_else(|_| directory.to_owned()),
+        )
+    };
+    files.iter().filter_map(directory).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Our own reading of a file is not a change of it, and what is written into others beside it (a log,
+/// perhaps) is none either. What comes, goes or is renamed may be a link on the way.
+fn is_change(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
+    let ours = |path: &PathBuf| path.file_name().is_none_or(|name| names.contains(name));
+    match event.kind {
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(_) => {
+            event.paths.is_empty() || event.paths.iter().any(ours)
+        }
         EventKind::Access(_) => false,
         _ => true,
     }

@@ -16,6 +16,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::Phase;
+use super::pulse::Pulse;
+use crate::config::Config;
+use crate::gateway;
 use crate::gateway::Front;
 use crate::gateway::House;
 use crate::gateway::turned_away;
@@ -30,6 +33,7 @@ use crate::net::listener::Acceptors;
 use crate::net::settings::Clocks;
 use crate::net::settings::Limits;
 use crate::net::settings::Protocols;
+use crate::net::settings::Tls;
 use crate::net::settings::TrustedProxies;
 use crate::net::socket::Bound;
 use crate::telemetry::access::AccessLog;
@@ -39,16 +43,26 @@ use crate::upstream::Upstreams;
 
 /// What a worker needs to begin.
 pub(super) struct Settings {
+    /// Which one it is.
+    pub(super) number: usize,
     pub(super) listeners: Vec<Bound>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) phases: watch::Receiver<Phase>,
+    /// Told once, when the worker accepts.
+    pub(super) accepts: mpsc::Sender<()>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+/// A configuration as workers serve by it. New connections and new requests go by the latest one.
+pub(super) struct Snapshot {
     pub(super) house: Arc<House>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) door: Door,
     pub(super) clocks: Clocks,
     pub(super) log: LogSettings,
-    pub(super) phases: watch::Receiver<Phase>,
-    /// Told once, when the worker accepts.
-    pub(super) accepts: mpsc::Sender<()>,
+    /// Told by each worker that has turned to it.
+    pub(super) taken: mpsc::Sender<()>,
 }
 
 /// What all workers let in.
@@ -59,6 +73,45 @@ pub(super) struct Door {
     pub(super) limits: Limits,
     pub(super) trusted: TrustedProxies,
     pub(super) census: Arc<Census>,
+}
+
+impl Door {
+    /// What `config` lets in, counted by `census`.
+    pub(super) fn of(config: &Config, census: Arc<Census>) -> Self {
+        Self {
+            tells_certificates: config.tls.as_ref().is_some_and(Tls::tells_certificates),
+            protocols: config.protocols,
+            limits: config.limits,
+            trusted: config.trusted_proxies.clone(),
+            census,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Its front, which goes on with the connections to upstreams of the one `before`.
+    fn front(&self, before: Option<&Front>, drain: &CancellationToken) -> Front {
+        let seed = u64::from_ne_bytes(self.house.first.entropy.bytes());
+        let connections = before.map(Front::upstream);
+        let upstream = Client::after(connections, Arc::clone(&self.upstreams), seed);
+        let access = self.log.access.then(|| AccessLog::new(self.log.format));
+        Front::new(before, &self.house, upstream, access, drain)
+    }
+
+    /// How new connections are served.
+    fn manner(&self) -> Manner {
+        let (hall, door) = (Arc::clone(&self.house.hall), self.door.clone());
+        Manner {
+            tls: self.tls.clone().map(TlsAcceptor::from),
+            tells_certificates: door.tells_certificates,
+            protocols: door.protocols,
+            limits: door.limits,
+            trusted: door.trusted,
+            census: door.census,
+            failure: WriteFailure::new(move |status| unreadable(&hall, status)),
+            turned_away,
+        }
+    }
 }
 
 /// A worker's thread.
@@ -74,44 +127,27 @@ pub(super) fn run(settings: Settings) {
 
 async fn work(settings: Settings) {
     let Settings {
+        number,
         listeners,
-        house,
-        tls: server_tls,
-        upstreams,
-        door,
-        clocks,
-        log,
+        mut snapshots,
         mut phases,
         accepts,
+        pulse,
     } = settings;
     let mut acceptors = match Acceptors::new(listeners) {
         Ok(acceptors) => acceptors,
         Err(error) => return tracing::error!(%error, "A worker cannot listen."),
     };
-    let mut revoked = house.first.revocations.subscribe();
+    let mut snapshot = Arc::clone(&snapshots.borrow_and_update());
+    let mut revoked = snapshot.house.first.revocations.subscribe();
     let registry = Rc::<Registry>::default();
     let drain = CancellationToken::new();
-    let seed = u64::from_ne_bytes(house.first.entropy.bytes());
-    let upstream = Client::new(upstreams, seed);
-    let access = log.access.then(|| AccessLog::new(log.format));
-    let hall = Arc::clone(&house.hall);
-    let failure = WriteFailure::new(move |status| unreadable(&hall, status));
-    let worker = Rc::new(Front::new(&house, upstream, access, &drain));
-    let manner = Manner {
-        tls: server_tls.map(TlsAcceptor::from),
-        tells_certificates: door.tells_certificates,
-        protocols: door.protocols,
-        limits: door.limits,
-        trusted: door.trusted,
-        census: door.census,
-        failure,
-        turned_away,
+    let worker = Rc::new(gateway::Door::new(snapshot.front(None, &drain)));
+    let serving = |snapshot: &Snapshot| {
+        let (worker, registry) = (Rc::clone(&worker), Rc::clone(&registry));
+        Rc::new(Server::new(worker, registry, snapshot.manner()))
     };
-    let server = Rc::new(Server::new(
-        Rc::clone(&worker),
-        Rc::clone(&registry),
-        manner,
-    ));
+    let mut server = serving(&snapshot);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     if accepts.send(()).is_err() {
@@ -123,10 +159,18 @@ async fn work(settings: Settings) {
         tokio::select! {
             (socket, peer) = acceptors.accept() => server.serve(socket, peer),
             _ = ticks.tick() => {
-                registry.sweep(clocks);
+                registry.sweep(snapshot.clocks);
                 worker.tick();
+                pulse.beat(number);
             }
             Ok(()) = revoked.changed() => worker.end_streams(),
+            Ok(()) = snapshots.changed() => {
+                snapshot = Arc::clone(&snapshots.borrow_and_update());
+                worker.lead_to(snapshot.front(Some(&worker.front()), &drain));
+                server = serving(&snapshot);
+                // Nobody waits any more, perhaps.
+                let _heard = snapshot.taken.send(());
+            }
             phase = next_phase(&mut phases) => match phase {
                 Phase::Serving => {}
                 Phase::Draining { deadline, handed_over } => break (deadline, handed_over),
@@ -148,8 +192,9 @@ async fn work(settings: Settings) {
             tokio::select! {
                 () = empty(&registry) => break,
                 _ = ticks.tick() => {
-                    registry.sweep(clocks);
+                    registry.sweep(snapshot.clocks);
                     worker.tick();
+                    pulse.beat(number);
                 }
                 Ok(()) = revoked.changed() => worker.end_streams(),
             }

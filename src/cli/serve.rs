@@ -7,9 +7,10 @@ use super::Failure;
 use crate::app::App;
 use crate::app::Ports;
 use crate::app::StartError;
-use crate::config::Config;
+use crate::config::ConfigFile;
 use crate::config::Environment;
 use crate::config::Tenant;
+use crate::config::file::Reading;
 use crate::config::report;
 use crate::config::rotation::Rotation;
 use crate::lifecycle;
@@ -32,6 +33,12 @@ pub(super) struct Passed {
     /// Where a supervisor listens
     #[arg(long, env = supervisor::VARIABLE, hide = true)]
     notify_socket: Option<String>,
+    /// How long a supervisor lets the process be silent, in microseconds
+    #[arg(long, env = supervisor::WATCHDOG, hide = true)]
+    watchdog_usec: Option<String>,
+    /// The process that is meant by it
+    #[arg(long, env = supervisor::WATCHED, hide = true)]
+    watchdog_pid: Option<String>,
     /// Standard input is the process before this one
     #[arg(long, env = handover::VARIABLE, hide = true)]
     take_over: bool,
@@ -50,7 +57,9 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         let sockets = sockets.map_err(|error| Failure::new(Exit::Unavailable, error))?;
         (sockets, None)
     };
-    let loaded = Config::load(path, &Environment::of_process()).map_err(|problems| {
+    let file = ConfigFile::new(path, Environment::of_process());
+    let Reading { hash, outcome } = file.read();
+    let loaded = outcome.map_err(|problems| {
         Failure::new(
             Exit::Configuration,
             report(&Err(problems), false, false, now).text,
@@ -64,7 +73,6 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     }
     let urls = loaded.config.tenants().flat_map(Tenant::urls);
     let public_url = urls.map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let drain = loaded.config.drain;
     let sockets = match predecessor {
         // Its configuration may have been another.
         Some(_) => sockets.matching(&loaded.config),
@@ -72,6 +80,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     };
     let app = App::start_on(sockets, loaded.config, &Ports::default())
         .map_err(|error| Failure::new(exit(&error), error))?;
+    app.follow(file, hash);
     tracing::info!(
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
@@ -84,10 +93,14 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     let supervisor = Supervisor::behind(passed.notify_socket.as_deref());
     // Before the process before this one ends: for the supervisor it is the main one until then.
     supervisor.ready();
+    // The variable names the process that the supervisor started; after a handover it means this one.
+    let watched = passed.watchdog_pid.as_deref().filter(|_| !passed.take_over);
+    let micros = passed.watchdog_usec.as_deref();
+    let period = supervisor::period(micros, watched, std::process::id());
     if let Some(predecessor) = predecessor {
         predecessor.tell_ready();
     }
-    lifecycle.run(app, drain, &supervisor);
+    lifecycle.run(app, &supervisor, period);
     Ok(())
 }
 

@@ -45,6 +45,15 @@ impl Keys {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Puts another ring into force, unless it has the same keys in the same order. Answers whether it did.
+    pub fn adopt(&self, ring: KeyRing) -> bool {
+        if self.ring().ids().eq(ring.ids()) {
+            return false;
+        }
+        self.replace(ring);
+        true
+    }
+
     /// Puts another ring into force.
     pub fn replace(&self, ring: KeyRing) {
         self.ring.store(Arc::new(ring));

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -45,7 +47,8 @@ impl Default for Shares {
 /// shard's lock is held for one look at a map.
 #[derive(Debug)]
 pub struct Fairness {
-    shares: Shares,
+    per_user: AtomicU32,
+    per_tenant: AtomicU32,
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
 }
@@ -85,10 +88,17 @@ impl Fairness {
     /// Nobody has anything under way.
     pub fn new(shares: Shares) -> Self {
         Self {
-            shares,
+            per_user: AtomicU32::new(shares.per_user),
+            per_tenant: AtomicU32::new(shares.per_tenant),
             hasher: RandomState::default(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
+    }
+
+    /// Goes by `shares` from now on. What is under way counts, and who is to wait does.
+    pub fn share(&self, shares: Shares) {
+        self.per_user.store(shares.per_user, Relaxed);
+        self.per_tenant.store(shares.per_tenant, Relaxed);
     }
 
     /// The right of `person` to have one more request under way, or how long to wait.
@@ -107,12 +117,13 @@ impl Fairness {
         };
         let tenant = person.enterprise.map(|id| self.hasher.hash_one(id));
         let [first, second] = &mut ticket.held;
-        let mut limit = self.shares.per_user;
+        let per_tenant = self.per_tenant.load(Relaxed);
+        let mut limit = self.per_user.load(Relaxed);
         if let Some(tenant) = tenant {
-            let entered = self.enter(tenant, self.shares.per_tenant, now)?;
+            let entered = self.enter(tenant, per_tenant, now)?;
             *first = entered.map(|(key, _)| key);
-            if entered.is_some_and(|(_, under_way)| under_way <= self.shares.per_tenant / 2) {
-                limit = self.shares.per_tenant;
+            if entered.is_some_and(|(_, under_way)| under_way <= per_tenant / 2) {
+                limit = per_tenant;
             }
         }
         *second = self.enter(user, limit, now)?.map(|(key, _)| key);

@@ -75,18 +75,26 @@ pub struct Front {
 }
 
 impl Front {
-    /// Workers for all sites of `house`, which share the connections to upstreams and the log.
+    /// Workers for all sites of `house`, which share the connections to upstreams and the log. They go
+    /// on counting where those of the front `before` do.
     pub fn new(
+        before: Option<&Self>,
         house: &House,
         upstream: Client,
         log: Option<AccessLog>,
         drain: &CancellationToken,
     ) -> Self {
         let (upstream, log) = (Rc::new(upstream), log.map(Rc::new));
+        let meter = |traffic: &Traffic| {
+            let before = before.into_iter();
+            let mut known = before.flat_map(Self::meters);
+            let known = known.find(|meter| traffic.is_of(meter)).cloned();
+            known.unwrap_or_else(|| Rc::new(traffic.meter()))
+        };
         let worker = |gateway: &Arc<Gateway>| {
             Rc::new(Worker {
                 ids: RequestIds::new(gateway.entropy.as_ref()),
-                meter: Rc::new(gateway.traffic.meter()),
+                meter: meter(&gateway.traffic),
                 gateway: Arc::clone(gateway),
                 upstream: Rc::clone(&upstream),
                 streams: Streams::shown_by(&gateway.standing),
@@ -107,7 +115,7 @@ impl Front {
         let meter = if house.more.is_empty() {
             Rc::clone(&first.meter)
         } else {
-            Rc::new(house.hall.meter())
+            meter(&house.hall)
         };
         Self {
             ids: RequestIds::new(house.first.entropy.as_ref()),
@@ -118,6 +126,21 @@ impl Front {
             log,
             meter,
         }
+    }
+
+    /// Its way to upstreams.
+    pub fn upstream(&self) -> &Client {
+        &self.upstream
+    }
+
+    fn meters(&self) -> impl Iterator<Item = &Rc<Meter>> {
+        let meters = self.workers.iter().map(|worker| &worker.meter);
+        meters.chain([&self.meter])
+    }
+
+    /// Its workers, each once.
+    pub(super) fn workers(&self) -> &[Rc<Worker>] {
+        &self.workers
     }
 
     /// Ends what runs in the name of sessions that are over.

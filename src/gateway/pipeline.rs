@@ -99,7 +99,8 @@ impl Worker {
                 Ok(answer.map(AnswerBody::from))
             }
             Claim::Route(index, route, target) => {
-                record.routed(Slot::route(index), &route.prefix);
+                let slot = gateway.slots.get(index).copied();
+                record.routed(slot.unwrap_or(Slot::NOWHERE), &route.prefix);
                 if route.to == Destination::Soap {
                     record.speaks_soap(parts);
                 }

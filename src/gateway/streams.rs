@@ -54,6 +54,8 @@ impl Streams {
     pub(super) fn shown_by(standing: &Standing) -> Self {
         let streams = Self::default();
         let mut boards = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of workers that have served another configuration to its end.
+        boards.retain(|board| Arc::strong_count(board) > 1);
         boards.push(Arc::clone(&streams.board));
         streams
     }
@@ -68,6 +70,12 @@ impl Streams {
         });
         self.open.borrow_mut().push(Rc::downgrade(&stream));
         stream
+    }
+
+    /// Whether none runs.
+    pub(super) fn are_none(&self) -> bool {
+        let streams = self.open.borrow();
+        streams.iter().all(|stream| stream.strong_count() == 0)
     }
 
     /// Ends the streams whose session has ended, or has become one that their route's rule refuses.

@@ -30,6 +30,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Whether nothing is under way here any more, for a worker whose front is gone.
+    pub(super) fn is_done(self: &Rc<Self>) -> bool {
+        Rc::strong_count(self) == 1 && self.streams.are_none()
+    }
+
     /// Ends what runs in the name of sessions that are over.
     pub(super) fn end_streams(&self) {
         let gateway = &self.gateway;

@@ -5,9 +5,16 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
+
+/// The variable that says, in microseconds, how long a process may be silent.
+pub const WATCHDOG: &str = "WATCHDOG_USEC";
+
+/// The variable that names the process that is meant by it.
+pub const WATCHED: &str = "WATCHDOG_PID";
 
 /// The variable that names the socket.
 pub const VARIABLE: &str = "NOTIFY_SOCKET";
@@ -36,7 +43,19 @@ impl Supervisor {
         self.tell(&format!("READY=1\nMAINPID={}", std::process::id()));
     }
 
-    /// A successor is about to be started; either it says that it is ready, or this process does again.
+    /// The same after a look at the configuration, with what came of it, as `systemctl status` shows it.
+    pub fn ready_with(&self, status: &str) {
+        let pid = std::process::id();
+        self.tell(&format!("READY=1\nMAINPID={pid}\nSTATUS={status}"));
+    }
+
+    /// This process lives. To be said at least once in the time that the supervisor has set.
+    pub fn alive(&self) {
+        self.tell("WATCHDOG=1");
+    }
+
+    /// The configuration is read again, or a successor is about to be started. Either that says that it is
+    /// ready, or this process does again.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
@@ -56,6 +75,17 @@ impl Supervisor {
         }
     }
 }
+
+/// How often a supervisor wants to hear from a process: twice in the time that it has set
+/// (`sd_watchdog_enabled(3)`). `None` where it does not, or means another process than `ours`.
+pub fn period(micros: Option<&str>, watched: Option<&str>, ours: u32) -> Option<Duration> {
+    let micros: u64 = micros?.parse().ok().filter(|micros| *micros > 0)?;
+    let is_ours = watched.is_none_or(|watched| watched.parse() == Ok(ours));
+    is_ours.then(|| Duration::from_micros(micros / 2).max(SHORTEST))
+}
+
+/// No supervisor needs to hear more often.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 fn connect(socket: &str) -> io::Result<UnixDatagram> {
     let address = match socket.strip_prefix('@') {
@@ -95,6 +125,8 @@ mod tests {
             let supervisor = Supervisor::behind(Some(&place));
             supervisor.ready();
             supervisor.reloading();
+            supervisor.ready_with("Well.");
+            supervisor.alive();
             supervisor.stopping();
             let next = || {
                 let mut room = [0; 128];
@@ -103,7 +135,32 @@ mod tests {
             };
             assert_eq!(next(), format!("READY=1\nMAINPID={}", std::process::id()));
             assert!(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+            let pid = std::process::id();
+            assert_eq!(next(), format!("READY=1\nMAINPID={pid}\nSTATUS=Well."));
+            assert_eq!(next(), "WATCHDOG=1");
             assert_eq!(next(), "STOPPING=1");
+        }
+    }
+
+    #[test]
+    fn a_watchdog_hears_twice_in_its_time_of_the_process_that_it_means() {
+        let millis = Duration::from_millis;
+        for (micros, watched, expected) in [
+            (Some("30000000"), None, Some(millis(15_000))),
+            (Some("30000000"), Some("7"), Some(millis(15_000))),
+            (Some("30000000"), Some("8"), None),
+            (Some("30000000"), Some(""), None),
+            (Some("1"), None, Some(SHORTEST)),
+            (Some("0"), None, None),
+            (Some("-1"), None, None),
+            (Some("soon"), None, None),
+            (None, Some("7"), None),
+        ] {
+            assert_eq!(
+                period(micros, watched, 7),
+                expected,
+                "{micros:?} {watched:?}"
+            );
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::settings::TrustedProxies;
@@ -20,12 +21,18 @@ use crate::fault::Fault;
 /// The connections of all workers.
 #[derive(Debug)]
 pub struct Census {
-    limit: NonZeroUsize,
-    limit_per_address: NonZeroUsize,
-    trusted: TrustedProxies,
+    rules: ArcSwap<Rules>,
     all: AtomicUsize,
     addresses: Mutex<HashMap<Household, usize>>,
     said: Mutex<Option<Instant>>,
+}
+
+/// How many there may be.
+#[derive(Debug)]
+struct Rules {
+    limit: NonZeroUsize,
+    limit_per_address: NonZeroUsize,
+    trusted: TrustedProxies,
 }
 
 /// Those who share a limit: an IPv4 address, or the 64 bits of an IPv6 network of which one subscriber
@@ -57,13 +64,29 @@ impl Census {
         trusted: TrustedProxies,
     ) -> Self {
         Self {
-            limit,
-            limit_per_address,
-            trusted,
+            rules: ArcSwap::from_pointee(Rules {
+                limit,
+                limit_per_address,
+                trusted,
+            }),
             all: AtomicUsize::new(0),
             addresses: Mutex::default(),
             said: Mutex::default(),
         }
+    }
+
+    /// Goes by these rules from now on. Who is there stays.
+    pub fn rule(
+        &self,
+        limit: NonZeroUsize,
+        limit_per_address: NonZeroUsize,
+        trusted: TrustedProxies,
+    ) {
+        self.rules.store(Arc::new(Rules {
+            limit,
+            limit_per_address,
+            trusted,
+        }));
     }
 
     /// Counts a connection, unless there are too many.
@@ -72,7 +95,7 @@ impl Census {
             census: Arc::clone(self),
             household: None,
         };
-        if self.all.fetch_add(1, Relaxed) >= self.limit.get() {
+        if self.all.fetch_add(1, Relaxed) >= self.rules.load().limit.get() {
             return Err(Fault::TooManyConnections);
         }
         Ok(seat)
@@ -105,13 +128,14 @@ pub struct Seat {
 impl Seat {
     /// Counts the connection for `address` as well, unless that has too many.
     pub fn belongs_to(&mut self, address: IpAddr) -> Result<(), Fault> {
-        if address.to_canonical().is_loopback() || self.census.trusted.contains(address) {
+        let rules = self.census.rules.load();
+        if address.to_canonical().is_loopback() || rules.trusted.contains(address) {
             return Ok(());
         }
         let household = Household::of(address);
         let mut addresses = self.census.addresses();
         let count = addresses.entry(household).or_default();
-        if *count >= self.census.limit_per_address.get() {
+        if *count >= rules.limit_per_address.get() {
             return Err(Fault::TooManyFromAddress);
         }
         *count += 1;
@@ -197,6 +221,19 @@ mod tests {
             let second = seat(&census, second);
             assert_eq!(second.is_err(), together, "{first}");
         }
+    }
+
+    #[test]
+    fn other_rules_count_those_who_are_there() {
+        let census = census(1, 1, &[]);
+        let _first = seat(&census, "192.0.2.1").expect("room");
+        let number = |number| NonZeroUsize::new(number).expect("not zero");
+        census.rule(number(2), number(2), TrustedProxies::default());
+        let _second = seat(&census, "192.0.2.1").expect("room now");
+        assert_eq!(
+            seat(&census, "192.0.2.2").err(),
+            Some(Fault::TooManyConnections)
+        );
     }
 
     #[test]

@@ -38,6 +38,19 @@ impl ClientSecrets {
         self.in_use.store(None);
     }
 
+    /// Takes over the secrets of `other`; `false` if they are the ones in force already.
+    pub fn adopt(&self, other: &Self) -> bool {
+        let (pair, new) = (self.pair.load(), other.pair());
+        let text = |secret: Option<&ClientSecret>| secret.map(|it| it.expose().to_owned());
+        let same = pair.first.expose() == new.first.expose()
+            && text(pair.next.as_ref()) == text(new.next.as_ref());
+        if !same {
+            self.pair.store(new);
+            self.in_use.store(None);
+        }
+        !same
+    }
+
     /// Which secret the provider accepted last and since when; `None` before the first answer.
     pub fn in_use(&self) -> Option<InUse> {
         self.in_use.load().as_deref().copied()

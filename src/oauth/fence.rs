@@ -13,7 +13,7 @@ use crate::http::Scheme;
 use crate::http::origin::is_below_localhost;
 
 /// A list of host rules. Checked when a token reply names a host and again when a request is forwarded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     rules: Arc<[HostRule]>,
     /// Which other tenants' people there are, if any.

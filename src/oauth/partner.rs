@@ -9,7 +9,7 @@ use crate::http::Origin;
 use crate::http::Scheme;
 
 /// Who beside the configured tenant's people may sign in, and where they do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partner {
     /// Whose people are let in.
     pub tenants: Tenants,

@@ -36,6 +36,36 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether `other` is the same but for its secrets.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            subdomain,
+            client_id,
+            client,
+            scope,
+            business_unit,
+            permissions,
+            pkce,
+            auth,
+            fence,
+            partner,
+        } = other;
+        let kinds = matches!(
+            (&self.client, client),
+            (Client::Web(_), Client::Web(_)) | (Client::Public, Client::Public)
+        );
+        kinds
+            && self.subdomain == *subdomain
+            && self.client_id == *client_id
+            && self.scope == *scope
+            && self.business_unit == *business_unit
+            && self.permissions == *permissions
+            && self.pkce == *pkce
+            && self.auth == *auth
+            && self.fence == *fence
+            && self.partner == *partner
+    }
+
     /// The tenant of a person whose callback names `tssd`; `None` is the configured one.
     pub fn tenant_of(&self, tssd: Option<Subdomain>) -> Result<Option<Subdomain>, CallbackError> {
         match (tssd, &self.partner) {

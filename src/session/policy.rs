@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Limits that are sealed into each session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// From sign-in to the end, whatever happens.
     pub lifetime: Duration,

@@ -56,8 +56,10 @@ pub struct Refresher {
     tasks: TaskTracker,
     /// What is coordinated with other replicas, and how.
     replicas: Option<Arc<Replicas>>,
-    flights: Mutex<HashMap<FlightKey, Flight>>,
-    changes: Changes,
+    /// Kept when the configuration changes, and so is what follows: a refresh token is used once,
+    /// whichever configuration its request came under.
+    flights: Arc<Mutex<HashMap<FlightKey, Flight>>>,
+    changes: Arc<Changes>,
     /// Whether each refresh asks who it is, too.
     rereads: bool,
     events: Events,
@@ -82,8 +84,8 @@ impl Refresher {
             runtime,
             tasks,
             replicas: None,
-            flights: Mutex::default(),
-            changes: Changes::default(),
+            flights: Arc::default(),
+            changes: Arc::default(),
             rereads: false,
             events,
         }
@@ -94,6 +96,17 @@ impl Refresher {
     pub fn together_with(self, replicas: Arc<Replicas>) -> Self {
         Self {
             replicas: Some(replicas),
+            ..self
+        }
+    }
+
+    /// The same, which goes on where `before` is: one of the same realm, under an earlier configuration.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        debug_assert_eq!(self.realm, before.realm, "no two realms share a result");
+        Self {
+            flights: Arc::clone(&before.flights),
+            changes: Arc::clone(&before.changes),
             ..self
         }
     }

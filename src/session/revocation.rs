@@ -29,6 +29,8 @@ pub struct Revocations {
     /// Whether there is anything to look up: all that a request pays for while there is not.
     any: AtomicBool,
     listed: ArcSwap<NotBefore>,
+    /// The list as it was given: once more, it is no news.
+    given: Mutex<NotBefore>,
     /// What other replicas told.
     heard: ArcSwap<NotBefore>,
     /// By the first byte of the id, so that a sign-out copies little.
@@ -222,6 +224,13 @@ impl Revocations {
     /// Takes over an operator's list. An instant that is still to come counts as `now`: it would
     /// refuse the sessions of people who have just signed in because of it.
     pub fn replace(&self, list: NotBefore, now: UnixTime) {
+        {
+            let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            if *given == list {
+                return;
+            }
+            given.clone_from(&list);
+        }
         let list = list.at_most(now);
         // Replicas read the same file: what one has told the others need not tell again.
         let heard = self.heard.load_full();
@@ -293,6 +302,7 @@ impl Default for Revocations {
         Self {
             any: AtomicBool::new(false),
             listed: ArcSwap::default(),
+            given: Mutex::default(),
             heard: ArcSwap::default(),
             signed_out: std::iter::repeat_with(ArcSwapOption::empty)
                 .take(PARTS)

@@ -15,10 +15,12 @@ pub mod settings;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use sha2::Digest as _;
 use sha2::Sha256;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 pub use error::StoreError;
@@ -45,12 +47,29 @@ pub struct Shared {
     pub replicas: Arc<Replicas>,
     /// The sessions, if they are kept there.
     pub records: Option<Arc<Records>>,
-    log: EndedLog,
+    /// Whether traffic may come: where the store has the sessions, while it answers; otherwise as soon as
+    /// it is known who has signed out elsewhere.
+    pub ready: watch::Receiver<bool>,
+    cookies: Arc<ArcSwap<CookieStore>>,
+    keeping: Keeping,
+    clock: Arc<dyn Clock>,
+    work: Arc<Work>,
+}
+
+/// What goes on beside requests. It ends when nobody has the store any more.
+struct Work([AbortHandle; 3]);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
 }
 
 impl Shared {
-    /// Sessions, or the results of refreshes, at the server of `settings`. Nothing happens before
-    /// [`Shared::run`].
+    /// Sessions, or the results of refreshes, at the server of `settings`. The connection is kept up, and
+    /// what other replicas tell is followed, for as long as `control` runs.
     pub fn new(
         settings: RedisSettings,
         keeping: Keeping,
@@ -58,62 +77,92 @@ impl Shared {
         revocations: Arc<Revocations>,
         clock: &Arc<dyn Clock>,
         tasks: &TaskTracker,
+        control: &Handle,
     ) -> Self {
-        let entropy = &cookies.entropy;
-        let link = Arc::new(Link::new(settings, Arc::clone(entropy)));
-        let namespace = namespace(&cookies.host, &cookies.tenant);
-        let (link_of, name_of) = (|| Arc::clone(&link), || namespace.clone());
-        let records = (keeping == Keeping::Sessions).then(|| {
-            Arc::new(Records::new(
-                link_of(),
-                name_of(),
-                cookies,
-                Arc::clone(clock),
-            ))
-        });
-        let sharing = match &records {
-            Some(records) => Sharing::Records(Arc::clone(records)),
-            None => Sharing::Results(Results::new(
-                link_of(),
-                name_of(),
-                Arc::clone(cookies),
-                Arc::clone(clock),
-            )),
+        let link = Arc::new(Link::new(settings, Arc::clone(&cookies.entropy)));
+        let (replicas, records) = rooms(&link, keeping, cookies, clock);
+        let current = Arc::new(ArcSwap::new(Arc::clone(cookies)));
+        let log = EndedLog::new(
+            Arc::clone(&link),
+            &namespace(&cookies.host, &cookies.tenant),
+            Arc::clone(&current),
+            records.clone(),
+            revocations,
+            Arc::clone(clock),
+            tasks,
+        );
+        let ready = match &records {
+            Some(_) => link.subscribe(),
+            None => log.caught_up(),
         };
+        let work = [
+            control.spawn(Arc::clone(&link).keep_up()).abort_handle(),
+            control.spawn(log.patience()).abort_handle(),
+            control.spawn(log.follow()).abort_handle(),
+        ];
         Self {
-            replicas: Arc::new(Replicas {
-                sharing,
-                leases: Leases::new(link_of(), name_of(), Arc::clone(entropy)),
-            }),
-            log: EndedLog::new(
-                link_of(),
-                &namespace,
-                Arc::clone(cookies),
-                records.clone(),
-                revocations,
-                Arc::clone(clock),
-                tasks,
-            ),
+            work: Arc::new(Work(work)),
+            replicas: Arc::new(replicas),
             records,
+            ready,
+            cookies: current,
+            keeping,
+            clock: Arc::clone(clock),
             link,
         }
     }
 
-    /// Whether traffic may come: where the store has the sessions, while it answers; otherwise as soon as
-    /// it is known who has signed out elsewhere.
-    pub fn ready(&self) -> watch::Receiver<bool> {
-        match &self.records {
-            Some(_) => self.link.subscribe(),
-            None => self.log.caught_up(),
+    /// The same over the same connection, for sessions that are sealed as `cookies` says from now on: of the
+    /// same host and tenant.
+    #[must_use]
+    pub fn with(&self, cookies: &Arc<CookieStore>) -> Self {
+        let (replicas, records) = rooms(&self.link, self.keeping, cookies, &self.clock);
+        Self {
+            link: Arc::clone(&self.link),
+            replicas: Arc::new(replicas),
+            records,
+            ready: self.ready.clone(),
+            cookies: Arc::clone(&self.cookies),
+            keeping: self.keeping,
+            clock: Arc::clone(&self.clock),
+            work: Arc::clone(&self.work),
         }
     }
 
-    /// Keeps the connection up and follows what other replicas tell, for as long as `control` runs.
-    pub fn run(self, control: &Handle) {
-        control.spawn(self.link.keep_up());
-        control.spawn(self.log.patience());
-        control.spawn(self.log.follow());
+    /// What other replicas are told is sealed as `cookies` says from now on.
+    pub fn tell_as(&self, cookies: &Arc<CookieStore>) {
+        self.cookies.store(Arc::clone(cookies));
     }
+}
+
+/// What requests use of the store at `link`.
+fn rooms(
+    link: &Arc<Link>,
+    keeping: Keeping,
+    cookies: &Arc<CookieStore>,
+    clock: &Arc<dyn Clock>,
+) -> (Replicas, Option<Arc<Records>>) {
+    let namespace = namespace(&cookies.host, &cookies.tenant);
+    let (link_of, name_of) = (|| Arc::clone(link), || namespace.clone());
+    let records = (keeping == Keeping::Sessions).then(|| {
+        Arc::new(Records::new(
+            link_of(),
+            name_of(),
+            cookies,
+            Arc::clone(clock),
+        ))
+    });
+    let sharing = match &records {
+        Some(records) => Sharing::Records(Arc::clone(records)),
+        None => Sharing::Results(Results::new(
+            link_of(),
+            name_of(),
+            Arc::clone(cookies),
+            Arc::clone(clock),
+        )),
+    };
+    let leases = Leases::new(link_of(), name_of(), Arc::clone(&cookies.entropy));
+    (Replicas { sharing, leases }, records)
 }
 
 /// What a store is for.

@@ -27,11 +27,11 @@ use super::body::Transit;
 use super::cluster::Cluster;
 use super::connect::Connector;
 use super::dice::Dice;
-use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::lease::Lease;
 use super::member::Member;
 use super::settings::Upstream;
+use super::shared::Tool;
 use super::shared::Upstreams;
 use crate::http::Origin;
 
@@ -39,7 +39,8 @@ use crate::http::Origin;
 pub struct Client {
     shared: Arc<Upstreams>,
     tools: Vec<Rc<Cluster>>,
-    tenants: RefCell<HashMap<Origin, Rc<Cluster>, RandomState>>,
+    /// Each with whether its name has to lead to public addresses.
+    tenants: RefCell<HashMap<Origin, (Rc<Cluster>, bool), RandomState>>,
     connector: Connector,
     dice: Dice,
 }
@@ -72,18 +73,26 @@ impl fmt::Display for Way<'_> {
 impl Client {
     /// A client without connections. `seed` is what its choices follow from.
     pub fn new(shared: Arc<Upstreams>, seed: u64) -> Self {
-        let cluster = |endpoints: &Vec<Arc<Endpoint>>| {
+        Self::after(None, shared, seed)
+    }
+
+    /// One that goes on with the connections of the one `before` it, to what is still there.
+    pub fn after(before: Option<&Self>, shared: Arc<Upstreams>, seed: u64) -> Self {
+        let before = before.filter(|before| before.shared.pools_like(&shared));
+        let known = |tool: &Arc<Tool>| {
+            let before = before?;
+            let mut tools = before.shared.tools.iter();
+            let slot = tools.position(|known| Arc::ptr_eq(known, tool))?;
+            before.tools.get(slot).map(Rc::clone)
+        };
+        let cluster = |tool: &Arc<Tool>| {
             let member =
                 |endpoint| Member::new(Arc::clone(endpoint), shared.limits, shared.timeouts);
-            Rc::new(Cluster::new(endpoints.iter().map(member)))
+            known(tool).unwrap_or_else(|| Rc::new(Cluster::new(tool.endpoints.iter().map(member))))
         };
         Self {
-            tools: shared
-                .tools
-                .iter()
-                .map(|tool| cluster(&tool.endpoints))
-                .collect(),
-            tenants: RefCell::default(),
+            tools: shared.tools.iter().map(cluster).collect(),
+            tenants: before.map_or_else(RefCell::default, |before| before.tenants.clone()),
             connector: Connector::new(),
             dice: Dice::new(seed),
             shared,
@@ -153,7 +162,7 @@ impl Client {
         for member in self.tools.iter().flat_map(|cluster| cluster.members()) {
             member.sweep();
         }
-        self.tenants.borrow_mut().retain(|_, cluster| {
+        self.tenants.borrow_mut().retain(|_, (cluster, _)| {
             cluster.members().iter().for_each(|member| member.sweep());
             !cluster.members().iter().all(|member| member.is_unused())
         });
@@ -162,20 +171,24 @@ impl Client {
     /// How many connections are kept.
     pub fn idle_connections(&self) -> usize {
         let tenants = self.tenants.borrow();
-        let tenants = tenants.values().flat_map(|cluster| cluster.members());
+        let tenants = tenants.values().flat_map(|(cluster, _)| cluster.members());
         let tools = self.tools.iter().flat_map(|cluster| cluster.members());
         tools.chain(tenants).map(|member| member.kept()).sum()
     }
 
     fn tenant(&self, origin: &Origin, public_only: bool) -> Rc<Cluster> {
         let mut tenants = self.tenants.borrow_mut();
-        if let Some(cluster) = tenants.get(origin) {
+        // Whether a host has to be public may change with the configuration.
+        if let Some((cluster, _)) = tenants
+            .get(origin)
+            .filter(|(_, asked)| *asked == public_only)
+        {
             return Rc::clone(cluster);
         }
         let endpoint = self.shared.tenant(origin, public_only);
         let member = Member::new(endpoint, self.shared.limits, self.shared.timeouts);
         let cluster = Rc::new(Cluster::new([member]));
-        tenants.insert(origin.clone(), Rc::clone(&cluster));
+        tenants.insert(origin.clone(), (Rc::clone(&cluster), public_only));
         cluster
     }
 

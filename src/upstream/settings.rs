@@ -36,7 +36,7 @@ impl Upstream {
     }
 
     /// Whether connections to `other` would serve as well.
-    fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         self.addresses == other.addresses
             && self.protocol == other.protocol
             && self.tls == other.tls
@@ -158,7 +158,7 @@ impl Default for PoolLimits {
 }
 
 /// The deadlines of one exchange with an upstream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Name, TCP and TLS, together.
     pub connect: Duration,

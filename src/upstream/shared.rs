@@ -1,8 +1,11 @@
-//! What all workers know of all upstreams, made once at start.
+//! What all workers know of all upstreams. A changed configuration makes it anew; an upstream that stays
+//! is the same as before, with its connections and what is known of its health.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use super::check;
 use super::endpoint::Endpoint;
@@ -19,7 +22,7 @@ use crate::http::Origin;
 
 /// All upstreams, by slot.
 pub struct Upstreams {
-    pub(super) tools: Vec<Tool>,
+    pub(super) tools: Vec<Arc<Tool>>,
     pub(super) limits: PoolLimits,
     pub(super) timeouts: Timeouts,
     resolver: Arc<dyn Resolve>,
@@ -29,8 +32,20 @@ pub struct Upstreams {
 /// An upstream of a route.
 pub(super) struct Tool {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
-    health: Option<HealthCheck>,
+    /// What was configured.
+    of: Upstream,
     tls: Arc<ClientTls>,
+    /// What asks the endpoints whether they work.
+    checks: OnceLock<Vec<AbortHandle>>,
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // No route leads there any more, and no request is under way.
+        for check in self.checks.take().into_iter().flatten() {
+            check.abort();
+        }
+    }
 }
 
 impl Upstreams {
@@ -41,8 +56,29 @@ impl Upstreams {
         timeouts: Timeouts,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, UpstreamTlsError> {
-        let default = crypto::tls::client_config();
+        Self::after(None, list, limits, timeouts, resolver)
+    }
+
+    /// The same with what stays of those `before`.
+    pub fn after(
+        before: Option<&Self>,
+        list: &[Upstream],
+        limits: PoolLimits,
+        timeouts: Timeouts,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, UpstreamTlsError> {
+        // How often names are asked for is part of what knows them.
+        let before = before.filter(|before| before.limits.resolve_every == limits.resolve_every);
+        let tls = before.map_or_else(
+            || Arc::new(ClientTls::plain(&crypto::tls::client_config())),
+            |before| Arc::clone(&before.tls),
+        );
+        let default = tls.default_config();
         let tool = |upstream: &Upstream| {
+            let mut known = before.into_iter().flat_map(|before| &before.tools);
+            if let Some(tool) = known.find(|tool| tool.of.is_like(upstream)) {
+                return Ok(Arc::clone(tool));
+            }
             let tls = Arc::new(ClientTls::of(upstream, &default)?);
             let making = Making {
                 resolver: Arc::clone(&resolver),
@@ -58,17 +94,18 @@ impl Upstreams {
                     &making,
                 ))
             };
-            Ok::<_, UpstreamTlsError>(Tool {
+            Ok::<_, UpstreamTlsError>(Arc::new(Tool {
                 endpoints: upstream.addresses.iter().map(endpoint).collect(),
-                health: upstream.health.clone(),
+                of: upstream.clone(),
                 tls,
-            })
+                checks: OnceLock::new(),
+            }))
         };
         Ok(Self {
             tools: list.iter().map(tool).collect::<Result<_, _>>()?,
             limits,
             timeouts,
-            tls: Arc::new(ClientTls::plain(&default)),
+            tls,
             resolver,
         })
     }
@@ -80,14 +117,26 @@ impl Upstreams {
         of_files.cloned().collect()
     }
 
-    /// Asks the upstreams whether they work, where that is configured, for as long as `control` runs.
+    /// Asks the upstreams whether they work, where that is configured, for as long as `control` runs and
+    /// anybody wants to know.
     pub fn watch(&self, control: &Handle) {
         for tool in &self.tools {
-            let Some(health) = &tool.health else { continue };
-            for endpoint in &tool.endpoints {
-                control.spawn(check::watch(Arc::clone(endpoint), health.clone()));
-            }
+            let Some(health) = &tool.of.health else {
+                continue;
+            };
+            tool.checks.get_or_init(|| {
+                let check = |endpoint: &Arc<Endpoint>| {
+                    let check = check::watch(Arc::clone(endpoint), HealthCheck::clone(health));
+                    control.spawn(check).abort_handle()
+                };
+                tool.endpoints.iter().map(check).collect()
+            });
         }
+    }
+
+    /// Whether connections that were made by `other` may go on: as many, for as long.
+    pub(super) fn pools_like(&self, other: &Self) -> bool {
+        self.limits == other.limits && self.timeouts == other.timeouts
     }
 
     /// How the tools' addresses are.

@@ -62,6 +62,11 @@ impl ClientTls {
         }
     }
 
+    /// What is spoken where no file says otherwise.
+    pub(super) fn default_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.default)
+    }
+
     /// For one handshake.
     pub(super) fn connector(&self) -> TlsConnector {
         TlsConnector::from(self.current.load_full())

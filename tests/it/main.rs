@@ -52,6 +52,8 @@ mod race;
 mod raw_http;
 mod refresh;
 mod refusals;
+mod reload;
+mod reload_process;
 mod replay;
 mod replicas;
 mod restart;

@@ -10,6 +10,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::labelled;
+use super::ledger::Kept;
+use super::ledger::Ledger;
+use super::ledger::Numbers;
 use crate::admin::TenantSource;
 use crate::app::Ports;
 use crate::app::StartError;
@@ -20,7 +23,6 @@ use crate::app::reread::SigningSecretFiles;
 use crate::config::Tenant;
 use crate::crypto::Entropy;
 use crate::crypto::Keys;
-use crate::gateway::Arrivals;
 use crate::gateway::Bounds;
 use crate::gateway::CrossSite;
 use crate::gateway::Fairness;
@@ -29,8 +31,6 @@ use crate::gateway::Limiters;
 use crate::gateway::Router;
 use crate::gateway::Shares;
 use crate::gateway::Site;
-use crate::gateway::Standing;
-use crate::gateway::UsedStates;
 use crate::gateway::route::PathPrefix;
 use crate::http::Framing;
 use crate::http::Origin;
@@ -44,6 +44,7 @@ use crate::oauth::directory::Guarded;
 use crate::oauth::endpoint::ClientError;
 use crate::oauth::endpoint::ProviderClient;
 use crate::oauth::metered::Metered;
+use crate::oauth::provider::Client;
 use crate::oauth::signed_call::SigningSecrets;
 use crate::session::CookieStore;
 use crate::session::Policy;
@@ -53,6 +54,7 @@ use crate::session::shared::Keeping;
 use crate::session::shared::RedisSettings;
 use crate::session::shared::Shared;
 use crate::telemetry::metrics::Events;
+use crate::telemetry::metrics::Slot;
 use crate::telemetry::metrics::Traffic;
 use crate::time::Clock;
 
@@ -79,6 +81,9 @@ pub(super) struct Common<'a> {
 /// Makes sites, and collects what the process has to know of each.
 pub(super) struct Builder<'a> {
     pub(super) common: Common<'a>,
+    pub(super) ledger: Ledger,
+    /// What is done once nothing can go wrong any more.
+    pub(super) steps: Vec<Box<dyn FnOnce()>>,
     pub(super) registry: Registry,
     pub(super) groups: Vec<Box<dyn Group>>,
     pub(super) revocations: Vec<Arc<Revocations>>,
@@ -93,19 +98,24 @@ impl Builder<'_> {
     pub(super) fn tenant(
         &mut self,
         tenant: Tenant,
-        revocations: &Arc<Revocations>,
-    ) -> Result<(Gateway, Vec<Gateway>), StartError> {
+    ) -> Result<(Arc<Gateway>, Vec<Arc<Gateway>>), StartError> {
         let origins: Vec<Origin> = tenant.urls().cloned().collect();
         let name = tenant.name.as_ref().map(|name| Arc::from(name.as_str()));
         let span = name.as_deref().map_or_else(Span::none, |name: &str| {
             // Enabled at every level of the log.
             tracing::error_span!("site", tenant = name)
         });
-        let provider = Arc::new(tenant.provider);
+        let provider = self.provider(name.as_ref(), tenant.provider, &span);
         let router = Router::new(tenant.routes);
-        let events = Events::default();
-        let traffic = metrics::traffic(&self.common.prefix, &router);
-        let fairness = Arc::new(Fairness::new(self.common.shares));
+        let (own, portions) = (self.common.prefix.as_str(), self.common.shares);
+        let Numbers {
+            events,
+            traffic,
+            fairness,
+        } = self.ledger.numbers(name.as_ref(), own, portions);
+        let slots = traffic.slots(own, router.prefixes());
+        let fair = Arc::clone(&fairness);
+        self.steps.push(Box::new(move || fair.share(portions)));
         self.groups.push(Box::new(ClientSecretFiles {
             sources: tenant.client_secret_sources,
             provider: Arc::clone(&provider),
@@ -130,13 +140,12 @@ impl Builder<'_> {
             router,
             events,
             traffic,
+            slots,
             fairness,
         };
         let further = origins.into_iter().skip(1);
-        let first = self.site(tenant.public_url, &shared, revocations)?;
-        let further: Result<Vec<_>, _> = further
-            .map(|origin| self.site(origin, &shared, revocations))
-            .collect();
+        let first = self.site(tenant.public_url, &shared)?;
+        let further: Result<Vec<_>, _> = further.map(|origin| self.site(origin, &shared)).collect();
         let further = further?;
         let sites = std::iter::once(&first).chain(&further);
         let directories: Vec<_> = sites.map(|site| Arc::clone(&site.directory)).collect();
@@ -157,27 +166,84 @@ impl Builder<'_> {
         Ok((first, further))
     }
 
-    fn site(
-        &mut self,
-        origin: Origin,
+    /// The package of a tenant. If only its secrets are others, it takes them over.
+    fn provider(&mut self, name: Option<&Arc<str>>, new: Provider, span: &Span) -> Arc<Provider> {
+        let Some(known) = self.ledger.provider(name, &new) else {
+            return Arc::new(new);
+        };
+        let (provider, span) = (Arc::clone(&known), span.clone());
+        self.steps.push(Box::new(move || {
+            if let (Client::Web(known), Client::Web(new)) = (&provider.client, &new.client)
+                && known.adopt(new)
+            {
+                let _named = span.entered();
+                tracing::info!(
+                    event = "client_secret.changed",
+                    "Client secrets taken over."
+                );
+            }
+        }));
+        known
+    }
+
+    /// The token endpoints: those of before, with their rest after a failure, if nothing about them is new.
+    fn directory(
+        &self,
+        site: &Site,
         of: &PerTenant,
-        notice: &Arc<Revocations>,
-    ) -> Result<Gateway, StartError> {
-        let common = &self.common;
-        let ports = common.ports;
-        let site = Site::new(origin, common.prefix.clone()).framed_by(common.framing.clone());
+        known: Option<&Gateway>,
+    ) -> Result<Arc<Directory>, StartError> {
+        let redirect_uri = site.redirect_uri();
+        let known = known.filter(|known| {
+            Arc::ptr_eq(&known.provider, &of.provider) && known.site.redirect_uri() == redirect_uri
+        });
+        if let Some(known) = known {
+            return Ok(Arc::clone(&known.directory));
+        }
+        let ports = self.common.ports;
         let endpoint = Endpoints {
             provider: Arc::clone(&of.provider),
-            redirect_uri: site.redirect_uri(),
+            redirect_uri,
             events: of.events.clone(),
             clock: Arc::clone(&ports.clock),
             entropy: Arc::clone(&ports.entropy),
         };
         let home = endpoint.of(None)?;
-        let directory = Arc::new(Directory::new(home, move |tenant| {
-            endpoint.of(Some(tenant))
-        }));
+        let others = move |tenant: &Subdomain| endpoint.of(Some(tenant));
+        Ok(Arc::new(Directory::new(home, others)))
+    }
+
+    /// What is shared with other replicas, at the same server all along: another one waits for a restart.
+    fn store(
+        &self,
+        known: Option<&Arc<Shared>>,
+        cookies: &Arc<CookieStore>,
+        revocations: &Arc<Revocations>,
+    ) -> Option<Arc<Shared>> {
+        let common = &self.common;
+        if let Some(known) = known {
+            return Some(Arc::new(known.with(cookies)));
+        }
+        let (settings, keeping) = common.shared.clone()?;
+        Some(Arc::new(Shared::new(
+            settings,
+            keeping,
+            cookies,
+            Arc::clone(revocations),
+            &common.ports.clock,
+            common.tasks,
+            common.control,
+        )))
+    }
+
+    fn site(&mut self, origin: Origin, of: &PerTenant) -> Result<Arc<Gateway>, StartError> {
+        let common = &self.common;
+        let ports = common.ports;
         let realm = of.realm();
+        let before = self.ledger.site(&origin.authority(), &realm);
+        let known = before.as_ref().map(|kept| kept.gateway.as_ref());
+        let site = Site::new(origin, common.prefix.clone()).framed_by(common.framing.clone());
+        let directory = self.directory(&site, of, known)?;
         let store = Arc::new(CookieStore {
             keys: Arc::clone(&common.keys),
             names: site.names().clone(),
@@ -200,28 +266,26 @@ impl Builder<'_> {
         // Rules and tools are to see facts that are no older than the tokens.
         refresher =
             refresher.rereading(of.router.has_rules() || !of.provider.permissions.is_empty());
-        let revocations = Arc::new(notice.beside());
-        let shared = common.shared.clone().map(|(settings, keeping)| {
-            let revocations = Arc::clone(&revocations);
-            Shared::new(
-                settings,
-                keeping,
-                &store,
-                revocations,
-                &ports.clock,
-                common.tasks,
-            )
-        });
+        if let Some(known) = known {
+            refresher = refresher.after(&known.refresher);
+        }
+        let revocations = known.map_or_else(
+            || Arc::new(self.ledger.notice.beside()),
+            |known| Arc::clone(&known.revocations),
+        );
+        let known_store = before.as_ref().and_then(|kept| kept.shared.as_ref());
+        let shared = self.store(known_store, &store, &revocations);
         let mut records = None;
-        if let Some(shared) = shared {
+        if let Some(shared) = &shared {
             refresher = refresher.together_with(Arc::clone(&shared.replicas));
             records.clone_from(&shared.records);
-            self.ready.push(shared.ready());
+            self.ready.push(shared.ready.clone());
             self.stores.push(shared.link.subscribe());
-            shared.run(common.control);
+            let (shared, store) = (Arc::clone(shared), Arc::clone(&store));
+            self.steps.push(Box::new(move || shared.tell_as(&store)));
         }
         self.revocations.push(Arc::clone(&revocations));
-        Ok(Gateway {
+        let gateway = Arc::new(Gateway {
             name: of.name.clone(),
             span: of.span.clone(),
             site,
@@ -238,10 +302,10 @@ impl Builder<'_> {
             store,
             records,
             refresher: Arc::new(refresher),
-            arrivals: Arrivals::default(),
-            standing: Standing::default(),
+            arrivals: known.map_or_else(Arc::default, |known| Arc::clone(&known.arrivals)),
+            standing: known.map_or_else(Arc::default, |known| Arc::clone(&known.standing)),
             revocations,
-            used_states: UsedStates::default(),
+            used_states: known.map_or_else(Arc::default, |known| Arc::clone(&known.used_states)),
             fairness: Arc::clone(&of.fairness),
             limiters: Arc::clone(&common.limiters),
             clock: Arc::clone(&ports.clock),
@@ -250,7 +314,13 @@ impl Builder<'_> {
             tasks: common.tasks.clone(),
             events: of.events.clone(),
             traffic: Arc::clone(&of.traffic),
-        })
+            slots: of.slots.clone(),
+        });
+        self.ledger.keep(Kept {
+            gateway: Arc::clone(&gateway),
+            shared,
+        });
+        Ok(gateway)
     }
 }
 
@@ -263,6 +333,7 @@ struct PerTenant {
     router: Router,
     events: Events,
     traffic: Arc<Traffic>,
+    slots: Vec<Slot>,
     fairness: Arc<Fairness>,
 }
 

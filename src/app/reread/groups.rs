@@ -24,6 +24,7 @@ use crate::crypto::secret::ClientSecret;
 use crate::net::tls;
 use crate::net::tls::Identity;
 use crate::oauth::Provider;
+use crate::oauth::client_secrets::ClientSecrets;
 use crate::oauth::provider::Client;
 use crate::oauth::signed_call::SigningSecret;
 use crate::oauth::signed_call::SigningSecrets;
@@ -53,13 +54,10 @@ impl Group for KeyFiles {
             let ring = ring(texts)?;
             Ok(Box::new(move || {
                 let seals = ring.first().id();
-                let known = keys.ring();
-                if known.ids().eq(ring.ids()) {
-                    return;
-                }
                 let count = ring.ids().count();
-                keys.replace(ring);
-                tracing::info!(event = "session_keys.changed", %seals, keys = count, "Session keys taken over.");
+                if keys.adopt(ring) {
+                    tracing::info!(event = "session_keys.changed", %seals, keys = count, "Session keys taken over.");
+                }
             }))
         })
     }
@@ -100,15 +98,10 @@ impl Group for ClientSecretFiles {
                 let (Client::Web(known), Some(first)) = (&provider.client, first) else {
                     return;
                 };
-                let pair = known.pair();
-                let text = |secret: Option<&ClientSecret>| secret.map(|it| it.expose().to_owned());
-                if pair.first().expose() == first.expose()
-                    && text(pair.next()) == text(next.as_ref())
-                {
+                if !known.adopt(&ClientSecrets::new(first, next)) {
                     return;
                 }
                 let _named = span.entered();
-                known.replace(first, next);
                 tracing::info!(
                     event = "client_secret.changed",
                     "Client secrets taken over."

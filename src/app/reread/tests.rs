@@ -1,6 +1,11 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use notify::event::CreateKind;
+use notify::event::DataChange;
+use notify::event::RemoveKind;
+use notify::event::RenameMode;
+
 use super::*;
 use crate::time::SystemClock;
 
@@ -37,14 +42,19 @@ impl Group for Counted {
     }
 }
 
+fn following(group: impl Group + 'static) -> Rereader {
+    let rereader = Rereader::new(Arc::new(SystemClock), Arc::default());
+    rereader.follow(vec![Box::new(group)], Vec::new());
+    rereader
+}
+
 fn counted(file: &Path) -> (Rereader, Arc<AtomicUsize>) {
     let taken = Arc::<AtomicUsize>::default();
     let group = Counted {
         file: file.to_owned(),
         taken: Arc::clone(&taken),
     };
-    let rereader = Rereader::new(vec![Box::new(group)], Vec::new(), Arc::new(SystemClock));
-    (rereader, taken)
+    (following(group), taken)
 }
 
 #[test]
@@ -56,29 +66,75 @@ fn only_changed_and_good_files_are_taken_over() {
         std::fs::write(&file, text).expect("our own file");
         rereader.reread();
         assert_eq!(taken.load(Ordering::Relaxed), expected, "{text}");
-        let known = rereader.board().all().remove(0);
+        let known = rereader.board.all().remove(0);
         assert_eq!(known.refused.is_some(), text == "bad", "{text}");
         assert_eq!(known.taken_over.is_some(), expected > 1, "{text}");
     }
-    assert_eq!(rereader.directories().len(), 1);
+    assert_eq!(directories(&rereader.files()).len(), 1);
 }
 
 #[test]
-fn reading_a_file_is_no_change_of_it() {
-    for (kind, change) in [
-        (EventKind::Access(AccessKind::Open(AccessMode::Read)), false),
+fn a_file_that_is_followed_on_is_not_taken_over_once_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, name).expect("our own file");
+        file
+    };
+    let taken = Arc::<AtomicUsize>::default();
+    let group = |file: &Path| -> Box<dyn Group> {
+        Box::new(Counted {
+            file: file.to_owned(),
+            taken: Arc::clone(&taken),
+        })
+    };
+    let (one, other) = (at("one"), at("other"));
+    let rereader = Rereader::new(Arc::new(SystemClock), Arc::default());
+    for (file, expected) in [(&one, 1), (&one, 1), (&other, 2), (&one, 3)] {
+        rereader.follow(vec![group(file)], Vec::new());
+        rereader.reread();
+        assert_eq!(taken.load(Ordering::Relaxed), expected);
+        assert_eq!(rereader.board.all().len(), 1);
+    }
+    rereader.follow(Vec::new(), Vec::new());
+    assert!(rereader.board.all().is_empty() && directories(&rereader.files()).is_empty());
+    rereader.watch_beside(directory.path().join("sidegate.yaml"));
+    assert_eq!(directories(&rereader.files()).len(), 1);
+}
+
+#[test]
+fn reading_a_file_is_no_change_of_it_and_a_log_beside_it_is_none() {
+    let names = BTreeSet::from([OsString::from("sidegate.yaml")]);
+    let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    for (kind, path, change) in [
         (
-            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+            EventKind::Access(AccessKind::Open(AccessMode::Read)),
+            "sidegate.yaml",
             false,
         ),
         (
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            true,
+            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+            "sidegate.yaml",
+            false,
         ),
-        (EventKind::Any, true),
+        (written, "sidegate.yaml", true),
+        (data, "sidegate.yaml", true),
+        (written, "access.log", false),
+        (data, "access.log", false),
+        (renamed, "..data", true),
+        (EventKind::Create(CreateKind::Any), "..data_tmp", true),
+        (EventKind::Remove(RemoveKind::Any), "sidegate.yaml", true),
+        (EventKind::Any, "access.log", true),
     ] {
-        assert_eq!(is_change(kind), change, "{kind:?}");
+        let event = notify::Event::new(kind).add_path(Path::new("/etc/sidegate").join(path));
+        assert_eq!(is_change(&event, &names), change, "{kind:?} {path}");
     }
+    assert!(
+        is_change(&notify::Event::new(data), &names),
+        "of nobody knows what"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -115,8 +171,9 @@ async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
     link("..data/key", "key");
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
     let group = Told(at("key"), sender);
-    let rereader = Rereader::new(vec![Box::new(group)], Vec::new(), Arc::new(SystemClock));
-    Arc::new(rereader).watch(&Handle::current());
+    let rereader = Arc::new(following(group));
+    let again = Arc::clone(&rereader);
+    rereader.watch(&Handle::current(), move || again.reread());
     link("2", "..data_tmp");
     std::fs::rename(at("..data_tmp"), at("..data")).expect("our own link");
     let noticed = async { while told.recv().await.expect("watched") != "2" {} };

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use redis::Value;
 use serde::Deserialize;
 use serde::Serialize;
@@ -32,7 +33,8 @@ use crate::time::UnixTime;
 pub struct EndedLog {
     link: Arc<Link>,
     name: String,
-    cookies: Arc<CookieStore>,
+    /// As the configuration now says.
+    cookies: Arc<ArcSwap<CookieStore>>,
     records: Option<Arc<Records>>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
@@ -46,7 +48,7 @@ impl EndedLog {
     pub(super) fn new(
         link: Arc<Link>,
         namespace: &str,
-        cookies: Arc<CookieStore>,
+        cookies: Arc<ArcSwap<CookieStore>>,
         records: Option<Arc<Records>>,
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
@@ -145,7 +147,7 @@ impl EndedLog {
             _ if self.revocations.is_told(ending) => return Ok(()),
             _ => {}
         }
-        let Some(sealed) = seal(&self.cookies, ending) else {
+        let Some(sealed) = seal(&self.cookies.load(), ending) else {
             return Ok(());
         };
         let mut add = redis::cmd("XADD");
@@ -157,7 +159,7 @@ impl EndedLog {
             .arg(FIELD)
             .arg(sealed);
         self.link.ask::<Value>(&add).await?;
-        let lifetime = self.cookies.policy.lifetime.as_millis();
+        let lifetime = self.cookies.load().policy.lifetime.as_millis();
         let mut expire = redis::cmd("PEXPIRE");
         expire
             .arg(&self.name)
@@ -171,7 +173,10 @@ impl EndedLog {
 
     async fn read(&self, place: &mut Place) -> Result<(), StoreError> {
         // Another server may have another log, and another key may open what the last one did not.
-        let source = (self.link.generation(), self.cookies.keys.generation());
+        let source = (
+            self.link.generation(),
+            self.cookies.load().keys.generation(),
+        );
         if place.source != source {
             BEGINNING.clone_into(&mut place.position);
             place.source = source;
@@ -195,12 +200,12 @@ impl EndedLog {
                 if let Some(id) = id {
                     id.clone_into(&mut place.position);
                 }
-                match sealed.and_then(|sealed| open(&self.cookies, sealed)) {
+                match sealed.and_then(|sealed| open(&self.cookies.load(), sealed)) {
                     Some(ending) => endings.push(ending),
                     None => foreign += 1,
                 }
             }
-            let lifetime = self.cookies.policy.lifetime;
+            let lifetime = self.cookies.load().policy.lifetime;
             self.revocations.hear(&endings, self.clock.now(), lifetime);
             if foreign > 0 && !place.warned {
                 place.warned = true;

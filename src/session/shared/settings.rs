@@ -25,6 +25,30 @@ pub struct RedisSettings {
     pub tls: RedisTls,
 }
 
+impl RedisSettings {
+    /// Whether `other` leads to the same server by the same credentials.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let urls = |settings: &Self| -> Vec<_> {
+            let said = |url: &RedisUrl| {
+                let redis = url.0.redis_settings();
+                let password = redis.password().map(str::to_owned);
+                let user = redis.username().map(str::to_owned);
+                (url.0.addr().clone(), redis.db(), user, password)
+            };
+            settings.nodes.iter().map(said).collect()
+        };
+        let password = |settings: &Self| {
+            let password = settings.password.as_ref();
+            password.map(|text| text.expose_secret().to_owned())
+        };
+        urls(self) == urls(other)
+            && self.topology == other.topology
+            && self.username == other.username
+            && password(self) == password(other)
+            && self.tls == other.tls
+    }
+}
+
 /// How nodes belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
@@ -40,7 +64,7 @@ pub enum Topology {
 }
 
 /// Certificates in PEM, checked when the configuration is read.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RedisTls {
     /// Who may have signed the server's certificate; the system's roots if there is none.
     pub ca: Option<Vec<u8>>,

@@ -21,6 +21,14 @@ impl Latency {
         }
         self.nanos.add(nanos);
     }
+
+    /// Adds all that `other` holds.
+    pub(super) fn absorb(&self, other: &Self) {
+        for (bucket, more) in self.buckets.iter().zip(&other.buckets) {
+            bucket.add(more.get());
+        }
+        self.nanos.add(other.nanos.get());
+    }
 }
 
 /// The sum of several histograms.

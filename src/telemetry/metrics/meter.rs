@@ -45,7 +45,7 @@ impl Slot {
     /// Our own endpoints.
     pub const OWN: Self = Self(1);
 
-    /// The route at `index` in the router's order.
+    /// What [`super::Traffic::slots`] has given to the route that is the `index`th of all it ever knew.
     pub const fn route(index: usize) -> Self {
         Self(index.saturating_add(2))
     }
@@ -69,6 +69,28 @@ impl Cells {
                 .collect(),
             refusals: std::array::from_fn(|_| Count::default()),
             open: std::array::from_fn(|_| Count::default()),
+        }
+    }
+
+    /// Adds all that `other` counted. Nobody else may write to either at the same time.
+    pub(super) fn absorb(&self, other: &Self) {
+        for (route, more) in self.routes.iter().zip(&other.routes) {
+            for (count, more) in route
+                .requests
+                .iter()
+                .flatten()
+                .zip(more.requests.iter().flatten())
+            {
+                count.add(more.get());
+            }
+            route.whole.absorb(&more.whole);
+            route.upstream.absorb(&more.upstream);
+        }
+        for (count, more) in self.refusals.iter().zip(&other.refusals) {
+            count.add(more.get());
+        }
+        for (count, more) in self.open.iter().zip(&other.open) {
+            count.add(more.get());
         }
     }
 
@@ -114,6 +136,14 @@ impl Meter {
             cells,
             here: PhantomData,
         }
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.cells.routes.len()
+    }
+
+    pub(super) fn is_on(&self, cells: &Arc<Cells>) -> bool {
+        Arc::ptr_eq(&self.cells, cells)
     }
 
     /// A request ended.

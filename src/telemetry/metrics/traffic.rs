@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,17 +27,49 @@ use super::latency::Total;
 use super::meter::Cells;
 use super::meter::Meter;
 use super::meter::RouteCells;
+use super::meter::Slot;
 use super::meter::entry;
 use crate::fault::Fault;
 
 /// All workers' numbers.
 #[derive(Debug)]
 pub struct Traffic {
-    /// By slot.
-    names: Vec<String>,
-    workers: Mutex<Vec<Arc<Cells>>>,
+    counted: Mutex<Counted>,
     /// Refusals of what was never a request, by fault.
     unreadable: [AtomicU64; Fault::ALL.len()],
+}
+
+/// What the configuration may add to while the process runs. Nothing is ever taken away: counters do
+/// not go back.
+#[derive(Debug)]
+struct Counted {
+    /// By slot.
+    names: Vec<String>,
+    /// Of each meter in use; the first is of all that were dropped.
+    workers: Vec<Arc<Cells>>,
+}
+
+impl Counted {
+    /// Adds the numbers of meters that are gone to those of their kind, so that memory does not grow
+    /// with every change of the configuration.
+    fn settle(&mut self) {
+        let slots = self.names.len();
+        let gone = |cells: &Arc<Cells>| Arc::strong_count(cells) == 1;
+        if !self.workers.iter().skip(1).any(gone) {
+            return;
+        }
+        let past = Cells::new(slots);
+        let mut kept = Vec::with_capacity(self.workers.len());
+        for (index, cells) in self.workers.drain(..).enumerate() {
+            if index == 0 || gone(&cells) {
+                past.absorb(&cells);
+            } else {
+                kept.push(cells);
+            }
+        }
+        self.workers.push(Arc::new(past));
+        self.workers.append(&mut kept);
+    }
 }
 
 impl Traffic {
@@ -44,11 +77,33 @@ impl Traffic {
     /// their slots.
     pub fn new<'a>(own: &'a str, routes: impl IntoIterator<Item = &'a str>) -> Self {
         let names = ["-", own].into_iter().chain(routes);
+        let names: Vec<String> = names.map(str::to_owned).collect();
         Self {
-            names: names.map(str::to_owned).collect(),
-            workers: Mutex::default(),
+            counted: Mutex::new(Counted {
+                workers: vec![Arc::new(Cells::new(names.len()))],
+                names,
+            }),
             unreadable: std::array::from_fn(|_| AtomicU64::new(0)),
         }
+    }
+
+    /// The slots of routes of these prefixes, in their order. One that was not there before gets a new
+    /// slot; meters made from now on have it. Our own endpoints are found under `own` from now on.
+    pub fn slots<'a>(&self, own: &'a str, routes: impl IntoIterator<Item = &'a str>) -> Vec<Slot> {
+        let mut counted = self.counted();
+        if let Some(name) = counted.names.get_mut(FIXED - 1) {
+            own.clone_into(name);
+        }
+        let mut slot = |prefix: &str| {
+            let routes = counted.names.iter().skip(FIXED);
+            let known = routes.clone().position(|name| name == prefix);
+            let index = known.unwrap_or_else(|| {
+                counted.names.push(prefix.to_owned());
+                counted.names.len() - 1 - FIXED
+            });
+            Slot::route(index)
+        };
+        routes.into_iter().map(&mut slot).collect()
     }
 
     /// Something that is no request was refused.
@@ -60,8 +115,8 @@ impl Traffic {
 
     /// Everything until now, all routes together.
     pub fn totals(&self) -> Totals {
-        let workers = self.workers();
-        let scrape = self.scrape(&workers);
+        let (names, workers) = self.workers();
+        let scrape = self.scrape(&names, &workers);
         let mut totals = Totals::default();
         for route in workers.iter().flat_map(|worker| worker.routes.iter()) {
             for &method in Method::ALL {
@@ -85,14 +140,19 @@ impl Traffic {
         totals
     }
 
-    fn workers(&self) -> Vec<Arc<Cells>> {
-        let workers = self.workers.lock();
-        workers.unwrap_or_else(PoisonError::into_inner).clone()
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn scrape<'a>(&'a self, workers: &'a [Arc<Cells>]) -> Scrape<'a> {
+    fn workers(&self) -> (Vec<String>, Vec<Arc<Cells>>) {
+        let mut counted = self.counted();
+        counted.settle();
+        (counted.names.clone(), counted.workers.clone())
+    }
+
+    fn scrape<'a>(&'a self, names: &'a [String], workers: &'a [Arc<Cells>]) -> Scrape<'a> {
         Scrape {
-            names: &self.names,
+            names,
             workers,
             unreadable: &self.unreadable,
         }
@@ -100,17 +160,28 @@ impl Traffic {
 
     /// Numbers for one more worker, to be used on its own thread.
     pub fn meter(&self) -> Meter {
-        let cells = Arc::new(Cells::new(self.names.len()));
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.push(Arc::clone(&cells));
+        let mut counted = self.counted();
+        counted.settle();
+        let cells = Arc::new(Cells::new(counted.names.len()));
+        counted.workers.push(Arc::clone(&cells));
         Meter::new(cells)
+    }
+
+    /// Whether `meter` has all slots that one made now would have, and counts here.
+    pub fn is_of(&self, meter: &Meter) -> bool {
+        let counted = self.counted();
+        meter.slots() == counted.names.len()
+            && counted.workers.iter().any(|cells| meter.is_on(cells))
     }
 }
 
+/// Slots that there always are: what no route claims, and our own endpoints.
+const FIXED: usize = 2;
+
 impl Collector for Traffic {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let workers = self.workers();
-        let scrape = self.scrape(&workers);
+        let (names, workers) = self.workers();
+        let scrape = self.scrape(&names, &workers);
         scrape.requests(&mut encoder)?;
         let (name, help) = (
             "request_duration",
@@ -274,7 +345,6 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
-    use crate::telemetry::metrics::Slot;
     use crate::telemetry::metrics::meter::Ended;
 
     #[test]
@@ -306,5 +376,58 @@ mod tests {
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn counters_never_go_back_when_the_routes_change() {
+        let traffic = Traffic::new("/oauth2/", ["/a/", "/"]);
+        let count = |meter: &Meter, slot| {
+            meter.request(&Ended {
+                slot,
+                method: &http::Method::GET,
+                status: http::StatusCode::OK,
+                fault: Some(Fault::NoRoute),
+                whole: Duration::from_millis(4),
+                upstream: None,
+            });
+        };
+        let of = |traffic: &Traffic, prefix: &str| {
+            let (names, workers) = traffic.workers();
+            let slot = names.iter().position(|name| name == prefix).expect("known");
+            let cells = workers.iter().filter_map(|cells| cells.routes.get(slot));
+            cells
+                .map(|cells| cells.requests(Method::Read, Status::Good))
+                .sum::<u64>()
+        };
+        let old = traffic.meter();
+        let [first, last] = traffic.slots("/oauth2/", ["/a/", "/"])[..] else {
+            panic!("two")
+        };
+        count(&old, first);
+        count(&old, last);
+        assert!(traffic.is_of(&old));
+        let [new, still] = traffic.slots("/oauth2/", ["/b/", "/"])[..] else {
+            panic!("two")
+        };
+        assert_eq!((still, new == first), (last, false));
+        assert!(!traffic.is_of(&old), "it has no place for the new route");
+        let young = traffic.meter();
+        count(&young, new);
+        count(&old, last);
+        count(&young, still);
+        let known = [("/a/", 1), ("/b/", 1), ("/", 3)];
+        for (prefix, expected) in known {
+            assert_eq!(of(&traffic, prefix), expected, "{prefix}");
+        }
+        // The last request of the old configuration ends.
+        drop(old);
+        for (prefix, expected) in known {
+            assert_eq!(of(&traffic, prefix), expected, "{prefix}");
+        }
+        assert_eq!(traffic.totals().requests, 5);
+        for _ in 0..100 {
+            drop(traffic.meter());
+        }
+        assert!(traffic.workers().1.len() <= 3, "the past is one");
     }
 }

@@ -244,6 +244,15 @@ impl Gate {
         Twin { address, app }
     }
 
+    /// Puts another configuration into force while the gateway runs: its own with a change.
+    pub fn take_over(
+        &self,
+        change: impl Fn(&str) -> String,
+    ) -> Result<Vec<&'static str>, StartError> {
+        let config = configuration(&change(&self.text), &self.key);
+        tokio::task::block_in_place(|| self.app().take_over(config))
+    }
+
     /// The wire to the tenant.
     pub fn tap(&self) -> &Tap {
         self.tap.as_ref().expect("the plan asked for it")
@@ -316,19 +325,22 @@ fn launch(
     clock: &Arc<dyn Clock>,
     resolver: &Arc<dyn Resolve>,
 ) -> Result<App, StartError> {
-    let environment: Environment = [("KEY", key), ("SECRET", "sandbox-web-secret-do-not-use")]
-        .into_iter()
-        .collect();
-    let loaded = Config::from_text("test.yaml", text, Path::new("."), &environment);
-    let config = loaded
-        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
-        .config;
     let ports = Ports {
         clock: Arc::clone(clock),
         entropy: Arc::new(OsEntropy),
         resolver: Arc::clone(resolver),
     };
-    App::start(config, &ports)
+    App::start(configuration(text, key), &ports)
+}
+
+fn configuration(text: &str, key: &str) -> Config {
+    let environment: Environment = [("KEY", key), ("SECRET", "sandbox-web-secret-do-not-use")]
+        .into_iter()
+        .collect();
+    let loaded = Config::from_text("test.yaml", text, Path::new("."), &environment);
+    loaded
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+        .config
 }
 
 /// A port that was free a moment ago.

@@ -25,14 +25,17 @@ pub fn configuration(tool: &str, top: &str) -> String {
     )
 }
 
-/// Writes `configuration` into `folder` and starts it; a `prefix` is a shell's words before the program.
+/// Writes `configuration` into `folder` and starts it.
 pub async fn start(folder: &Path, configuration: &str) -> Serving {
     std::fs::write(folder.join("sidegate.yaml"), configuration).expect("written");
-    let command = sidegate(
-        folder,
-        &["serve", "--config", "sidegate.yaml"],
-        &[("KEY", KEY), ("SECRET", "s")],
-    );
+    run(folder, &[]).await
+}
+
+/// Starts what is configured in `folder`, with further `variables`.
+pub async fn run(folder: &Path, variables: &[(&str, &str)]) -> Serving {
+    let usual = [("KEY", KEY), ("SECRET", "s")];
+    let variables: Vec<_> = usual.iter().chain(variables).copied().collect();
+    let command = sidegate(folder, &["serve", "--config", "sidegate.yaml"], &variables);
     let mut running = Running::by_log(command);
     let started = started(&mut running).await;
     Serving {

@@ -1,0 +1,312 @@
+//! Another configuration while the gateway runs. The whole of it is resolved and built beside the one in
+//! force; then workers take it over, each between two requests. A request ends under the one that it began
+//! with. If anything is wrong with it, nothing changes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use sha2::Digest as _;
+use sha2::Sha256;
+use tokio::sync::watch;
+
+use super::StartError;
+use super::build;
+use super::build::Ground;
+use super::build::Ledger;
+use super::reread::Rereader;
+use super::worker::Door;
+use super::worker::Snapshot;
+use crate::admin::Admin;
+use crate::admin::Names;
+use crate::config::Config;
+use crate::config::ConfigFile;
+use crate::config::Problems;
+use crate::config::Tenant;
+use crate::config::file::Hash;
+use crate::config::file::Reading;
+use crate::config::restart::Fixed;
+use crate::config::restart::News;
+use crate::gateway::House;
+use crate::http::Origin;
+use crate::net::settings::Drain;
+use crate::net::settings::Tls;
+use crate::net::tls::ServerTls;
+
+/// Takes over configurations, one at a time.
+pub struct Reloader {
+    ground: Ground,
+    fixed: Fixed,
+    admin: Arc<Admin>,
+    rereader: Arc<Rereader>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    standing: Mutex<Standing>,
+}
+
+/// What the configuration in force has made, for the next one to go on with.
+pub(super) struct Standing {
+    pub(super) ledger: Ledger,
+    pub(super) tls: Option<Shown>,
+    pub(super) drain: Drain,
+    pub(super) store: Option<watch::Receiver<bool>>,
+    /// Where the configuration is, and what was last seen there.
+    pub(super) file: Option<(ConfigFile, Hash)>,
+    /// Whether the process is about to end.
+    pub(super) closed: bool,
+}
+
+/// The listener's TLS, and what it was made of.
+#[derive(Clone)]
+pub(super) struct Shown {
+    pub(super) tls: ServerTls,
+    of: (Tls, Vec<String>, [u8; 32]),
+}
+
+/// What came of looking at a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It is in force, but for these keys, which wait for a restart.
+    Applied(Vec<&'static str>),
+    /// It is no good, and the one before it stays in force.
+    Refused,
+    /// There is nothing to take over: the text is the one in force, or the process is about to end.
+    Unchanged,
+}
+
+/// Why somebody looks at the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Somebody asked: it is read and taken over whether its text has changed or not.
+    Asked,
+    /// Something happened where it is, or time has passed.
+    Change,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        ground: Ground,
+        fixed: Fixed,
+        admin: Arc<Admin>,
+        rereader: Arc<Rereader>,
+        first: Snapshot,
+        standing: Standing,
+    ) -> Self {
+        Self {
+            ground,
+            fixed,
+            admin,
+            rereader,
+            snapshots: watch::Sender::new(Arc::new(first)),
+            standing: Mutex::new(standing),
+        }
+    }
+
+    /// What workers serve by.
+    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    pub(super) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.snapshots.borrow().house)
+    }
+
+    pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration in force is that of `file`, which had this hash. Later ones come from there.
+    pub(super) fn follow(&self, file: ConfigFile, hash: Hash) {
+        self.ground.reloads.known_as(hash.as_str());
+        self.rereader.watch_beside(file.path().to_owned());
+        self.standing().file = Some((file, hash));
+        self.rereader.watch_directories();
+    }
+
+    /// Looks at the configuration and the files that it names. Those are read again also beside a
+    /// configuration that is no good.
+    pub(super) fn look(&self) {
+        match self.reload(Trigger::Change) {
+            Reload::Applied(_) => {}
+            Reload::Refused | Reload::Unchanged => self.rereader.reread(),
+        }
+    }
+
+    /// Reads the configuration's file and takes it over. Blocks.
+    pub fn reload(&self, trigger: Trigger) -> Reload {
+        let mut standing = self.standing();
+        let Some((file, seen)) = standing.file.clone().filter(|_| !standing.closed) else {
+            return Reload::Unchanged;
+        };
+        // What was refused may be good by now without a change of its text: a secret has come.
+        let waits = self.ground.reloads.state().refused.is_some();
+        if trigger == Trigger::Change && !waits && file.hash() == seen {
+            return Reload::Unchanged;
+        }
+        let Reading { hash, outcome } = file.read();
+        standing.file = Some((file, hash.clone()));
+        let loaded = match outcome {
+            Ok(loaded) => loaded,
+            Err(problems) => return self.refuse(listed(&problems)),
+        };
+        match self.apply(&mut standing, loaded.config, &hash) {
+            Ok(waiting) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!(event = "configuration.warning", "{warning}");
+                }
+                Reload::Applied(waiting)
+            }
+            Err(error) => self.refuse(vec![format!("error[{}]: {error}", News::Refused.as_str())]),
+        }
+    }
+
+    /// Takes over `config`, whatever file it came from. Answers the keys that wait for a restart.
+    pub(super) fn take_over(&self, config: Config) -> Result<Vec<&'static str>, StartError> {
+        self.apply(&mut self.standing(), config, &Hash::default())
+    }
+
+    fn refuse(&self, problems: Vec<String>) -> Reload {
+        let text = problems.join("\n");
+        if self
+            .ground
+            .reloads
+            .refused(problems, self.ground.ports.clock.now())
+        {
+            tracing::error!(
+                event = "configuration.refused",
+                code = News::Refused.as_str(),
+                problems = text,
+                "The changed configuration is no good; the one before it stays in force."
+            );
+        }
+        Reload::Refused
+    }
+
+    fn apply(
+        &self,
+        standing: &mut Standing,
+        mut config: Config,
+        hash: &Hash,
+    ) -> Result<Vec<&'static str>, StartError> {
+        let waiting = self.fixed.hold(&mut config);
+        let before = Arc::clone(&self.snapshots.borrow());
+        let shown = Shown::of(&config, standing.tls.as_ref())?;
+        let drain = config.drain;
+        let names = Names::new(config.admin_hosts.iter().cloned());
+        let (taken, takings) = mpsc::channel();
+        let snapshot = Snapshot {
+            house: Arc::clone(&before.house),
+            upstreams: Arc::new(build::upstreams(
+                &mut config,
+                &self.ground.ports,
+                Some(&before.upstreams),
+            )?),
+            tls: shown.as_ref().map(|shown| Arc::clone(&shown.tls.config)),
+            door: Door::of(&config, Arc::clone(&before.door.census)),
+            clocks: config.clocks,
+            log: config.log,
+            taken,
+        };
+        let identity = shown.as_ref().map(|shown| Arc::clone(&shown.tls.identity));
+        let (limits, trusted) = (config.limits, config.trusted_proxies.clone());
+        let ledger = Some(standing.ledger.clone());
+        let built = build::house(config, &self.ground, ledger, identity, &snapshot.upstreams)?;
+        // From here on nothing can go wrong.
+        for step in built.steps {
+            step();
+        }
+        snapshot
+            .door
+            .census
+            .rule(limits.connections, limits.connections_per_address, trusted);
+        snapshot.upstreams.watch(&self.ground.control);
+        standing.ledger = built.ledger;
+        standing.tls = shown;
+        standing.drain = drain;
+        standing.store = built.store;
+        self.snapshots.send_replace(Arc::new(Snapshot {
+            house: Arc::new(built.house),
+            ..snapshot
+        }));
+        self.admin.tell_of(built.sources, built.registry, names);
+        self.rereader.follow(built.groups, built.revocations);
+        self.rereader.watch_directories();
+        self.rereader.reread();
+        let reloads = &self.ground.reloads;
+        reloads.applied(
+            hash.as_str(),
+            waiting.clone(),
+            self.ground.ports.clock.now(),
+        );
+        self.await_workers(&takings);
+        tracing::info!(
+            event = "configuration.applied",
+            hash = hash.as_str(),
+            "Another configuration is in force."
+        );
+        if !waiting.is_empty() {
+            tracing::warn!(
+                event = "configuration.waits",
+                code = News::NeedsRestart.as_str(),
+                keys = waiting.join(", "),
+                "Part of the configuration waits for a restart."
+            );
+        }
+        Ok(waiting)
+    }
+
+    fn await_workers(&self, takings: &mpsc::Receiver<()>) {
+        for _ in 0..self.ground.workers {
+            if takings.recv_timeout(TAKING).is_err() {
+                tracing::warn!(
+                    event = "configuration.late",
+                    "A worker has not taken the configuration over yet; it does before its next request."
+                );
+                return;
+            }
+        }
+    }
+}
+
+impl Shown {
+    /// The TLS that `config` wants: the same as `before` if nothing of it has changed.
+    pub(super) fn of(config: &Config, before: Option<&Self>) -> Result<Option<Self>, StartError> {
+        let Some(tls) = &config.tls else {
+            return Ok(None);
+        };
+        let urls = config.tenants().flat_map(Tenant::urls);
+        let hosts: Vec<String> = urls.map(|url: &Origin| url.host().to_owned()).collect();
+        let of = (tls.clone(), hosts, authorities(tls));
+        if let Some(before) = before.filter(|before| before.of == of) {
+            return Ok(Some(before.clone()));
+        }
+        let hosts: Vec<&str> = of.1.iter().map(String::as_str).collect();
+        let tls = ServerTls::new(tls, &hosts)?;
+        Ok(Some(Self { tls, of }))
+    }
+}
+
+/// What is in the file of the authorities that vouch for clients.
+fn authorities(tls: &Tls) -> [u8; 32] {
+    let clients = match tls {
+        Tls::Files { clients, .. } => clients.as_ref(),
+        Tls::SelfSigned => None,
+    };
+    let read = |file| -> io::Result<Vec<u8>> { std::fs::read(file) };
+    let bytes = clients.map(|clients| read(&clients.authorities).unwrap_or_default());
+    Sha256::digest(bytes.unwrap_or_default()).into()
+}
+
+fn listed(problems: &Problems) -> Vec<String> {
+    problems
+        .as_slice()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// How long a worker may take to turn to another configuration.
+const TAKING: Duration = Duration::from_secs(10);

@@ -1,0 +1,327 @@
+//! Another configuration while the gateway runs: what it changes, and what goes on over it.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::support::Browser;
+use crate::support::Gate;
+use crate::support::Plan;
+use crate::support::Puppet;
+use crate::support::Scrape;
+use crate::support::Wire;
+use crate::websocket;
+
+const API: &str = "/mc/rest/platform/v1/tokenContext";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_come_and_go_and_nobody_is_signed_out() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    assert_eq!(ada.fetch("/echo").await.status, 200);
+    let stranger = gate.browser();
+    assert_eq!(stranger.peek("/new/echo").await.status, 401);
+    let route = "\n  - { path: /new/, to: TOOL, access: public, strip_prefix: true }";
+    let route = route.replace("TOOL", &gate.tool.origin().to_string());
+    let with_route = |text: &str| format!("{}{route}", text.trim_end());
+    assert_eq!(gate.take_over(with_route).expect("good"), [""; 0]);
+    for _ in 0..4 {
+        assert_eq!(stranger.peek("/new/echo").await.status, 200);
+        assert_eq!(ada.fetch("/echo").await.status, 200, "still signed in");
+    }
+    let counted = "sidegate_requests_total{route=\"/new/\",method=\"read\",status=\"2xx\"}";
+    let whole = "sidegate_requests_total{route=\"/\",method=\"read\",status=\"2xx\"}";
+    Scrape::when(&gate, counted, 4).await;
+    Scrape::when(&gate, whole, 5).await;
+    gate.take_over(str::to_owned).expect("good");
+    assert_eq!(stranger.peek("/new/echo").await.status, 401);
+    assert_eq!(ada.fetch("/echo").await.status, 200);
+    // Counters never go back, also those of a route that is gone.
+    let scrape = Scrape::when(&gate, whole, 6).await;
+    assert_eq!(scrape.value(counted), 4);
+    assert_eq!(scrape.value("sidegate_sign_ins_finished_total"), 1);
+    assert_eq!(
+        scrape.value("sidegate_config_reloads_total{result=\"applied\"}"),
+        2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_that_is_under_way_is_not_made_once_more() {
+    let gate = tapped().await;
+    let old = gate.signed_in("ada").await;
+    gate.advance(1_200);
+    gate.tap().hold();
+    let asking = |mut browser: Browser| {
+        tokio::spawn(async move {
+            let answer = browser.fetch(API).await;
+            (answer.status, browser)
+        })
+    };
+    let before = asking(old.clone());
+    gate.tap().arrived(2).await;
+    // Other facts, another policy: a new store, a new refresher, a new session cache.
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+        .expect("good");
+    let after: Vec<_> = (0..8).map(|_| asking(old.clone())).collect();
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 5h\n"))
+        .expect("good");
+    let later = asking(old.clone());
+    gate.tap().release();
+    let mut jars = Vec::new();
+    for asked in after.into_iter().chain([before, later]) {
+        let (status, browser) = asked.await.expect("no panic");
+        assert_eq!(status, 202);
+        jars.push(browser.jar["sidegate"].clone());
+    }
+    jars.dedup();
+    assert_eq!(jars.len(), 1, "one result for all");
+    // One that comes late, under the third configuration.
+    gate.advance(60);
+    let mut late = old.clone();
+    assert_eq!(late.fetch(API).await.status, 202);
+    let stats = gate.control().stats();
+    assert_eq!(
+        (stats.refreshes, stats.reuses, stats.token_calls),
+        (1, 0, 2)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_signed_out_stays_signed_out() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let copy = ada.clone();
+    assert_eq!(ada.post("/oauth2/sign_out", "").await.status, 204);
+    assert_eq!(copy.peek("/echo").await.status, 401);
+    // There and back: the sessions of the first site are known again when it is.
+    for change in ["sandbox-web-client", "another-client"] {
+        gate.take_over(|text| text.replace("sandbox-web-client", change))
+            .expect("good");
+        assert_eq!(copy.peek("/echo").await.status, 401, "{change}");
+    }
+    gate.take_over(str::to_owned).expect("good");
+    assert_eq!(copy.peek("/echo").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_may_begin_before_and_end_after() {
+    let gate = Gate::start().await;
+    let mut browser = gate.browser();
+    let callback = browser.authorize("/echo", "ada").await;
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+        .expect("good");
+    let answer = browser.navigate(&callback).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert_eq!(browser.fetch("/echo").await.status, 200);
+    gate.take_over(str::to_owned).expect("good");
+    // The same callback once more makes no second session.
+    let calls = gate.control().stats().token_calls;
+    browser.navigate(&callback).await;
+    assert_eq!(gate.control().stats().token_calls, calls);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_lives_on_and_ends_with_its_session() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let mut wire = websocket::open(&gate, &ada).await;
+    for hours in ["6h", "5h", "4h"] {
+        gate.take_over(|text| {
+            text.replace("session:\n", &format!("session:\n  lifetime: {hours}\n"))
+        })
+        .expect("good");
+        wire.send(websocket::HELLO).await;
+        assert_eq!(wire.exactly(7).await.expect("an echo"), b"\x81\x05Hello");
+    }
+    Scrape::when(&gate, "sidegate_streams_open{kind=\"websocket\"}", 1).await;
+    // It was let in three configurations ago.
+    assert_eq!(ada.post("/oauth2/sign_out", "").await.status, 204);
+    assert_eq!(wire.rest().await, b"\x88\x0d\x03\xf0session end");
+    Scrape::when(&gate, "sidegate_streams_open{kind=\"websocket\"}", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_goes_on_though_its_route_is_gone() {
+    let more = Arc::new(Semaphore::new(0));
+    let given = Arc::clone(&more);
+    let puppet = Puppet::playing(move |_, mut line| {
+        let more = Arc::clone(&more);
+        async move {
+            line.request().await;
+            line.say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+                .await;
+            for _ in 0..3 {
+                more.acquire().await.expect("open").forget();
+                line.say("8\r\ndata: x\n\r\n").await;
+            }
+            line.say("0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let gate = Gate::with(Plan {
+        routes: format!(
+            "\n  - {{ path: /events/, to: {}, access: public }}\n  - {{ path: /, to: TOOL }}\n",
+            puppet.origin()
+        ),
+        ..Plan::default()
+    })
+    .await;
+    let mut wire = Wire::connect(gate.address()).await;
+    let request = format!("GET /events/ HTTP/1.1\r\nHost: {}\r\n\r\n", gate.address());
+    wire.send(&request).await;
+    given.add_permits(1);
+    let head = wire.head().await.expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let mut body = Vec::new();
+    assert_eq!(wire.chunk(&mut body).await, Some(true));
+    let line = format!(
+        "  - {{ path: /events/, to: {}, access: public }}\n",
+        puppet.origin()
+    );
+    assert!(gate.text().contains(&line));
+    gate.take_over(|text| text.replace(&line, ""))
+        .expect("good");
+    given.add_permits(2);
+    while wire.chunk(&mut body).await == Some(true) {}
+    assert_eq!(body, b"data: x\ndata: x\ndata: x\n");
+    // The connection's next request goes by the new configuration.
+    wire.send(&request).await;
+    assert_eq!(wire.message().await.expect("an answer").status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_rotated_by_another_list() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        let key = sidegate::crypto::MasterKey::generate(&sidegate::crypto::OsEntropy);
+        std::fs::write(&path, key.to_text().as_str()).expect("our own file");
+        format!("{{ file: {} }}", path.display())
+    };
+    let (old, new) = (file("old"), file("new"));
+    let gate = Gate::with(Plan {
+        keys: format!("[{old}]"),
+        ..Plan::default()
+    })
+    .await;
+    let mut ada = gate.signed_in("ada").await;
+    let untouched = ada.clone();
+    let keys = |list: &str| {
+        let list = format!("[{list}]");
+        gate.take_over(|text| text.replace(&format!("[{old}]"), &list))
+            .expect("good")
+    };
+    keys(&format!("{new}, {old}"));
+    assert_eq!(
+        ada.fetch("/echo").await.set_cookies().len(),
+        1,
+        "sealed anew"
+    );
+    assert_eq!(ada.fetch("/echo").await.set_cookies().len(), 0);
+    keys(&new);
+    assert_eq!(ada.fetch("/echo").await.status, 200);
+    assert_eq!(untouched.peek("/echo").await.status, 401, "of the old key");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_limits_and_deadlines_are_those_of_the_new_one() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    assert_eq!(ada.fetch("/bearer/echo").await.status, 200);
+    gate.take_over(|text| {
+        text.replace(
+            "strip_prefix: true",
+            "strip_prefix: true, require: { business_unit: [1] }",
+        )
+    })
+    .expect("good");
+    let refused = ada.fetch("/bearer/echo").await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    gate.take_over(|text| format!("limits: {{ target_length: 256 }}\n{text}"))
+        .expect("good");
+    assert_eq!(ada.fetch("/bearer/echo").await.status, 200);
+    let long = format!("/bearer/{}", "x".repeat(256));
+    assert_eq!(ada.fetch(&long).await.status, 414);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_and_a_scope_are_those_of_the_new_one() {
+    let gate = Gate::start().await;
+    let in_use = || gate.app().client_secret_in_use();
+    gate.signed_in("ada").await;
+    let known = in_use().expect("known");
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+        .expect("good");
+    assert_eq!(in_use(), Some(known), "what is known of the provider stays");
+    gate.take_over(|text| {
+        text.replace(
+            "  client_secret:",
+            "  scope: [email_read]\n  client_secret:",
+        )
+    })
+    .expect("good");
+    let mut browser = gate.browser();
+    let location = browser.navigate("/echo").await;
+    assert!(location.header("location").contains("scope=email_read"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_built_changes_nothing() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let before = Scrape::of(&gate).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tls.crt");
+    std::fs::write(&file, "no certificate").expect("our own file");
+    let at = file.display();
+    let broken = format!("tls: {{ certificate_file: {at}, key_file: {at} }}\n");
+    let outcome = gate.take_over(|text| {
+        let text = text.replace("path: /open/", "path: /closed/");
+        format!("{broken}{text}")
+    });
+    assert!(
+        outcome
+            .expect_err("no certificate")
+            .to_string()
+            .contains("tls.crt")
+    );
+    assert_eq!(ada.fetch("/echo").await.status, 200);
+    assert_eq!(
+        gate.browser().peek("/open/echo/x").await.status,
+        404,
+        "of the tool"
+    );
+    let series = "sidegate_config_applied_timestamp_seconds";
+    let line = |scrape: &Scrape| {
+        let line = scrape.text.lines().find(|line| line.starts_with(series));
+        line.expect("told").to_owned()
+    };
+    assert_eq!(line(&Scrape::of(&gate).await), line(&before));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_on_sign_ins_are_not_given_back() {
+    let rates = "rate_limits: { sign_in: 2/1m }";
+    let gate = Gate::with(Plan {
+        top: rates.to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    let start = || async { gate.browser().navigate("/oauth2/start?rd=/").await.status };
+    assert_eq!(
+        (start().await, start().await, start().await),
+        (302, 302, 429)
+    );
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+        .expect("good");
+    assert_eq!(start().await, 429);
+}
+
+async fn tapped() -> Gate {
+    Gate::with(Plan {
+        tapped: true,
+        ..Plan::default()
+    })
+    .await
+}
