@@ -2,6 +2,7 @@
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
 mod access;
+mod command_line;
 mod envelope;
 mod frames;
 mod provider;
@@ -11,6 +12,7 @@ mod upstream;
 
 use http::StatusCode;
 
+pub use command_line::CommandFault;
 pub use envelope::EnvelopeFault;
 
 /// What went wrong, by what the person or the operator has to do about it.
