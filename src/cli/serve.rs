@@ -12,6 +12,7 @@ use crate::config::Environment;
 use crate::config::Tenant;
 use crate::config::report;
 use crate::config::rotation::Rotation;
+use crate::fault::CommandFault;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::activation;
@@ -47,7 +48,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         (sockets, Some(predecessor))
     } else {
         let sockets = activation::inherited(passed.socket_names.as_deref());
-        let sockets = sockets.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        let sockets = sockets.map_err(|error| Failure::of(CommandFault::PassedSockets, error))?;
         (sockets, None)
     };
     let loaded = Config::load(path, &Environment::of_process()).map_err(|problems| {
@@ -71,7 +72,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         None => sockets,
     };
     let app = App::start_on(sockets, loaded.config, &Ports::default())
-        .map_err(|error| Failure::new(exit(&error), error))?;
+        .map_err(|error| Failure::of(fault(&error), error))?;
     tracing::info!(
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
@@ -91,12 +92,12 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     Ok(())
 }
 
-fn exit(error: &StartError) -> Exit {
+fn fault(error: &StartError) -> CommandFault {
     match error {
         StartError::Tls(_) | StartError::UpstreamTls(_) | StartError::Provider(_) => {
-            Exit::Configuration
+            CommandFault::Unusable
         }
-        StartError::Bind { .. } => Exit::Unavailable,
-        StartError::System(_) => Exit::Internal,
+        StartError::Bind { .. } => CommandFault::CannotListen,
+        StartError::System(_) => CommandFault::System,
     }
 }
