@@ -4,23 +4,16 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Path {
     pub(super) text: String,
-    /// Whether the pattern means this path and nothing below it, or ends within a segment.
+    /// Whether the pattern ends within a segment, and so means more than the path.
     pub(super) approximate: bool,
 }
 
-/// The path of a pattern that begins at the path's start and is otherwise plain text.
+/// The path of a pattern that begins at the path's start and is otherwise plain text. A pattern for one
+/// path and nothing below it has none: a route would open more.
 pub(super) fn of_pattern(pattern: &str) -> Option<Path> {
     let mut rest = pattern.strip_prefix('^')?;
-    let mut exact = false;
     let mut below = false;
-    for (end, is_exact, is_below) in [
-        ("(/.*)?$", false, true),
-        ("(/.*)?", false, true),
-        ("/.*$", false, true),
-        ("/.*", false, true),
-        ("/?$", true, false),
-        ("$", true, false),
-    ] {
+    for end in ["(/.*)?$", "(/.*)?", "/.*$", "/.*"] {
         if let Some(shorter) = rest.strip_suffix(end) {
             // The slash belongs to the path: below it is what is meant.
             rest = if end.starts_with("/.") {
@@ -28,7 +21,7 @@ pub(super) fn of_pattern(pattern: &str) -> Option<Path> {
             } else {
                 shorter
             };
-            (exact, below) = (is_exact, is_below);
+            below = true;
             break;
         }
     }
@@ -49,6 +42,6 @@ pub(super) fn of_pattern(pattern: &str) -> Option<Path> {
     let whole = below || text.ends_with('/');
     (plain && !dots).then_some(Path {
         text,
-        approximate: exact || !whole,
+        approximate: !whole,
     })
 }

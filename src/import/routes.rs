@@ -52,6 +52,22 @@ pub(super) fn convert(accounts: &mut Accounts, document: &mut Document) {
         1,
         "# The tenant's own API with the person's token, which oauth2-proxy has not:",
     );
+    let rule = match domains.as_slice() {
+        [] => String::new(),
+        domains => format!("{{ email_domain: {} }}", list(domains)),
+    };
+    if routes.is_empty() && !domains.is_empty() {
+        // A proxy that asks is told by the rule of the path that it asks about: there has to be one for all.
+        let why = "the source names no upstream, and who may sign in is a rule of a route";
+        let how = "the tool's address; if another proxy asks /oauth2/auth, any address, for the rule alone";
+        accounts.fill_in("routes", why, how);
+        routes.push(Route {
+            path: "/".to_owned(),
+            to: PLACEHOLDER.to_owned(),
+            public: false,
+            strip: false,
+        });
+    }
     if routes.is_empty() {
         let why = "the source names no upstream, as where another proxy asks /oauth2/auth; this one route stands for it";
         accounts.fill_in(
@@ -61,7 +77,12 @@ pub(super) fn convert(accounts: &mut Accounts, document: &mut Document) {
         );
     }
     let mark = if routes.is_empty() { "" } else { "# " };
-    document.line(1, &format!("{mark}- {{ path: /mc/rest/, to: rest }}"));
+    let require = match rule.as_str() {
+        "" => String::new(),
+        rule => format!(", require: {rule}"),
+    };
+    let api = format!("{mark}- {{ path: /mc/rest/, to: rest{require} }}");
+    document.line(1, &api);
     for route in &routes {
         document.put(1, "- path", &scalar(&route.path));
         document.put(2, "to", &scalar(&route.to));
@@ -75,12 +96,8 @@ pub(super) fn convert(accounts: &mut Accounts, document: &mut Document) {
         if token {
             document.put(2, "token", "bearer");
         }
-        if !domains.is_empty() {
-            document.put(
-                2,
-                "require",
-                &format!("{{ email_domain: {} }}", list(&domains)),
-            );
+        if !rule.is_empty() {
+            document.put(2, "require", &rule);
         }
     }
 }
@@ -309,22 +326,19 @@ fn open(accounts: &mut Accounts, routes: &mut Vec<Route>) {
             let pattern = pattern.as_str();
             let by_method = name == "skip_auth_routes" && pattern.contains('=');
             let Some(path) = paths::of_pattern(pattern).filter(|_| !by_method) else {
-                let why =
-                    "routes are open by their path, whatever the method, and paths are no patterns";
-                let instead =
-                    "write a route with `access: public` where everything below it may be open";
+                let why = "a route is open with all that is below its path, whatever the method, and paths are no patterns";
+                let instead = "write a route with `access: public` where all of that may be open";
                 accounts.none(&part, why, instead);
                 continue;
             };
             let covering = (routes.iter())
-                .filter(|route| path.text.starts_with(&route.path))
-                .max_by_key(|route| route.path.len());
+                .filter(|route| covers(&route.path, &path.text))
+                .max_by_key(|route| route.path.len())
+                // A route of its own would not have the same beginning taken off.
+                .filter(|route| !route.strip || route.path == path.text);
             let Some(to) = covering.map(|route| route.to.clone()) else {
-                accounts.none(
-                    &part,
-                    "no upstream has this path",
-                    "name the tool in `routes`",
-                );
+                let why = "no upstream has this path as it is";
+                accounts.none(&part, why, "write a route with `access: public`");
                 continue;
             };
             match routes.iter_mut().find(|route| route.path == path.text) {
@@ -337,12 +351,20 @@ fn open(accounts: &mut Accounts, routes: &mut Vec<Route>) {
                 }),
             }
             if path.approximate {
-                let why = "a public route; it is the path and all below it, by whole segments: see that nothing else is there";
+                let why = "a public route; a pattern that ends within a segment opens more than whole segments do";
                 accounts.differs(&part, why);
             } else {
                 accounts.taken(&part, "routes, with access: public");
             }
         }
+    }
+}
+
+/// Whether a route of `prefix` is for `path`, by whole segments.
+fn covers(prefix: &str, path: &str) -> bool {
+    match path.strip_prefix(prefix) {
+        Some(rest) => prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'),
+        None => false,
     }
 }
 
