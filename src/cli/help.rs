@@ -11,7 +11,7 @@ Examples:
 Environment:
   SIDEGATE_CONFIG         the configuration, where --config is not given
   SIDEGATE__SECTION__KEY  overrides a key: SIDEGATE__MARKETING_CLOUD__CLIENT_ID=…
-  NO_COLOR                no colours, whatever it is set to
+  NO_COLOR                no colours, if it is set to anything
 
 Exit codes:
   0   done

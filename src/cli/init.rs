@@ -127,6 +127,10 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         private: false,
         replaces: options.force,
     });
+    // Each answer was good by itself; so has to be the whole.
+    if let Some(objection) = answers.objection("", &folder) {
+        return Err(Failure::of(CommandFault::AnswerRefused, objection));
+    }
     let in_the_way = |file: &&NewFile| !file.replaces && file.path.exists();
     if let Some(file) = files.iter().find(in_the_way) {
         let said = format!("{} is there already", file.path.display());

@@ -381,16 +381,19 @@ fn domains(accounts: &mut Accounts) -> Vec<String> {
         );
         return Vec::new();
     }
-    let good = |domain: &String| {
-        let char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        domain.chars().all(char) && !domain.starts_with(['.', '-']) && !domain.ends_with('.')
+    let label = |label: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !label.is_empty() && label.bytes().all(plain)
     };
+    let good = |domain: &String| domain.contains('.') && domain.split('.').all(label);
     let (exact, others): (Vec<_>, Vec<_>) = all.into_iter().partition(good);
     let why = "`require` on each route: who is not among them can sign in, and gets 403";
     if others.is_empty() {
         accounts.differs(&given, why);
     } else {
-        let why = format!("{why}; subdomains (.example.com) cannot be named at once: name each");
+        let why = format!(
+            "{why}; subdomains (.example.com) cannot be named at once, nor names without a dot: name each whole domain"
+        );
         accounts.differs(&given, &why);
     }
     if exact.is_empty() {

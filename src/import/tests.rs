@@ -247,6 +247,22 @@ fn who_may_sign_in_is_not_widened_where_no_upstream_is_named() {
 }
 
 #[test]
+fn domains_that_no_rule_can_name_are_left_to_a_person() {
+    for (given, meant) in [
+        ("localhost", "[FILL-IN]"),
+        (".example.com", "[FILL-IN]"),
+        ("*.example.com,Example.org", "[example.org]"),
+    ] {
+        let text = format!("upstreams = 'http://127.0.0.1:1'\nemail_domains = '{given}'\n");
+        let imported = from_cfg(&text);
+        let rule = format!("    require: {{ email_domain: {meant} }}\n");
+        assert!(body(&imported).contains(&rule), "{}", imported.yaml);
+        let notice = notice(&imported, "email_domains");
+        assert!(notice.why.contains("name each whole domain"), "{notice}");
+    }
+}
+
+#[test]
 fn nothing_is_opened_that_the_source_keeps_shut() {
     let imported = from_cfg(
         "upstreams = [\"http://127.0.0.1:3000/a\", \"http://127.0.0.1:3001/b/\"]\n\

@@ -76,7 +76,11 @@ impl Answers {
             (problems.as_slice().iter()).find(|problem| problem.key.as_str().starts_with(key))?;
         let hint = problem.hint.as_deref();
         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-        Some(format!("{}{hint}", problem.message))
+        let whose = match key {
+            "" => format!("{}: ", problem.key),
+            _ => String::new(),
+        };
+        Some(format!("{whose}{}{hint}", problem.message))
     }
 
     /// The redirect URI that follows.
