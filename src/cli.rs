@@ -1,9 +1,13 @@
 //! Arguments become a command, a command an exit code.
 
 mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod help;
+mod import;
+mod init;
 mod keygen;
 mod ready;
 mod sandbox;
@@ -14,14 +18,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use clap::Parser;
 use clap::Subcommand;
+use clap::error::ErrorKind;
 
 pub use terminal::Terminal;
 
+use crate::fault::CommandFault;
+
 /// Authentication reverse proxy for Salesforce Marketing Cloud Engagement.
 #[derive(Debug, Parser)]
-#[command(name = "sidegate", version = VERSION, arg_required_else_help = true)]
+#[command(name = "sidegate", version = VERSION, arg_required_else_help = true, after_long_help = help::PROGRAM)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +38,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
+    #[command(after_long_help = help::SERVE)]
     Serve {
         #[command(flatten)]
         file: ConfigFile,
@@ -37,10 +46,13 @@ enum Command {
         sockets: serve::Passed,
     },
     /// Try everything on this machine: simulated tenant, example tool and gateway; no account needed
+    #[command(after_long_help = help::DEMO)]
     Demo(demo::Options),
     /// Run only the simulated Marketing Cloud tenant
+    #[command(after_long_help = help::SANDBOX)]
     Sandbox(sandbox::Options),
     /// Report every problem of a configuration, with its place and what to do
+    #[command(after_long_help = help::CHECK)]
     Check {
         #[command(flatten)]
         file: ConfigFile,
@@ -52,6 +64,7 @@ enum Command {
         json: bool,
     },
     /// Try the configuration against the real thing, and say what to do
+    #[command(after_long_help = help::DOCTOR)]
     Doctor {
         #[command(flatten)]
         file: ConfigFile,
@@ -60,6 +73,7 @@ enum Command {
         json: bool,
     },
     /// Say what would become of a request, without sending anything
+    #[command(after_long_help = help::EXPLAIN)]
     Explain {
         #[command(flatten)]
         file: ConfigFile,
@@ -69,12 +83,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration from a few answers, with a session key and the client secret's file
+    #[command(after_long_help = help::INIT)]
+    Init(Box<init::Options>),
+    /// Turn a configuration of oauth2-proxy into one of Sidegate
+    #[command(after_long_help = help::IMPORT)]
+    Import(import::Options),
     /// Print the JSON Schema of the configuration, for editors
+    #[command(after_long_help = help::SCHEMA)]
     Schema,
     /// Print a new session key
+    #[command(after_long_help = help::KEYGEN)]
     Keygen,
     /// Ask a gateway on this machine whether it is ready, for health checks without a shell
+    #[command(after_long_help = help::READY)]
     Ready(ready::Options),
+    /// Print a script that completes commands in a shell
+    #[command(after_long_help = help::COMPLETIONS)]
+    Completions(completions::Completions),
+    /// Print the manual page, or write all of them into a directory
+    #[command(after_long_help = help::MAN)]
+    Man(completions::Manual),
 }
 
 #[cfg(feature = "mimalloc")]
@@ -119,7 +148,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
-            terminal.complain(&error.render().to_string());
+            terminal.complain(&coded(&error));
             return Exit::Usage.into();
         }
         Err(help) => {
@@ -134,6 +163,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { file, strict, json } => check::run(&file.path, strict, json, terminal),
         Command::Doctor { file, json } => doctor::run(&file.path, json, terminal),
         Command::Explain { file, asked, json } => explain::run(&file.path, &asked, json, terminal),
+        Command::Init(options) => init::run(&options, terminal),
+        Command::Import(options) => import::run(&options, terminal),
+        Command::Completions(asked) => {
+            completions::completions(&asked, Arguments::command(), terminal)
+        }
+        Command::Man(asked) => completions::manual(&asked, Arguments::command(), terminal),
         Command::Schema => {
             terminal.say(&crate::config::schema());
             Ok(())
@@ -146,12 +181,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match outcome {
         Ok(()) => Exit::Success.into(),
-        Err(Failure { exit, text }) => {
-            if !text.is_empty() {
-                terminal.complain(&format!("sidegate: {}\n", text.trim_end()));
-            }
-            exit.into()
+        Err(failure) => {
+            terminal.complain(&failure.to_string());
+            failure.exit.into()
         }
+    }
+}
+
+/// What clap says of arguments that it does not take, with the code that such a failure has.
+fn coded(error: &clap::Error) -> String {
+    let said = error.render().to_string();
+    let help = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    match said.strip_prefix("error: ") {
+        Some(rest) if error.kind() != help => {
+            format!("sidegate: error[{}]: {rest}", CommandFault::Usage.code())
+        }
+        _ => said,
     }
 }
 
@@ -159,14 +204,54 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[derive(Debug)]
 struct Failure {
     exit: Exit,
+    fault: Option<CommandFault>,
     text: String,
 }
 
 impl Failure {
+    /// A failure whose exit code says enough, or whose text carries codes of its own.
     fn new(exit: Exit, text: impl std::fmt::Display) -> Self {
+        let fault = match exit {
+            Exit::Internal => Some(CommandFault::System),
+            Exit::Usage => Some(CommandFault::Usage),
+            Exit::Unavailable => Some(CommandFault::CannotListen),
+            Exit::Success | Exit::Configuration => None,
+        };
         Self {
             exit,
+            fault,
             text: text.to_string(),
+        }
+    }
+
+    /// A failure by its code.
+    fn of(fault: CommandFault, text: impl std::fmt::Display) -> Self {
+        let exit = match fault.exit() {
+            None | Some(0) => Exit::Success,
+            Some(64) => Exit::Usage,
+            Some(69) => Exit::Unavailable,
+            Some(78) => Exit::Configuration,
+            Some(_) => Exit::Internal,
+        };
+        Self {
+            exit,
+            fault: Some(fault),
+            text: text.to_string(),
+        }
+    }
+}
+
+/// Nothing, if all has been said already.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.text.trim_end();
+        match self.fault {
+            _ if text.is_empty() => Ok(()),
+            None => writeln!(f, "sidegate: {text}"),
+            Some(fault) => {
+                let (code, advice) = (fault.code(), fault.advice());
+                writeln!(f, "sidegate: error[{code}]: {text}\n    hint: {advice}")
+            }
         }
     }
 }

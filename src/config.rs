@@ -17,12 +17,13 @@ pub mod report;
 mod resolve;
 pub mod restart;
 pub mod rotation;
+pub(crate) mod scalar;
 mod schema;
 pub mod secret_source;
 mod shape;
 mod source;
 pub mod tenant;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -72,6 +73,9 @@ use place::Location;
 use problem::Code;
 use resolve::Resolver;
 use source::Layer;
+
+/// What commands write where a person has to fill something in, and what no value may begin with.
+pub const PLACEHOLDER: &str = "FILL-IN";
 
 /// Everything that `serve` needs to know; nothing in it can be invalid.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! and the metric label come. Codes are stable; a code is never given a second meaning.
 
 mod access;
+mod command_line;
 mod envelope;
 mod frames;
 mod german;
@@ -13,6 +14,7 @@ mod upstream;
 
 use http::StatusCode;
 
+pub use command_line::CommandFault;
 pub use envelope::EnvelopeFault;
 pub use told::Told;
 

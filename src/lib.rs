@@ -14,6 +14,7 @@
 //! | [`cli`] | arguments become a command, a command an exit code |
 //! | [`app`], [`lifecycle`] | the composition root; signals and drain |
 //! | [`doctor`] | tries the real thing, step by step |
+//! | [`import`] | a configuration of oauth2-proxy, said in ours |
 //! | [`admin`] | probes, metrics, the status page |
 //! | [`config`] | YAML with positions, raw tree, resolved tree, problems |
 //! | [`gateway`] | the pipeline: route → session → freshness → cross-site check → sanitize → authorize → forward → reply → record |
@@ -51,6 +52,7 @@ pub mod fault;
 pub mod fuzzing;
 pub mod gateway;
 pub mod http;
+pub mod import;
 pub mod language;
 pub mod lifecycle;
 pub mod net;

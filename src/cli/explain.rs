@@ -10,6 +10,7 @@ use super::Failure;
 use super::Terminal;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::fault::CommandFault;
 use crate::fault::Fault;
 use crate::gateway::explain::BadQuestion;
 use crate::gateway::explain::Decision;
@@ -42,7 +43,7 @@ pub(super) fn run(
     let loaded = Config::load_untested(path, &Environment::of_process())
         .map_err(|problems| Failure::new(Exit::Configuration, problems))?;
     let sites = loaded.config.terms();
-    let usage = |error: BadQuestion| Failure::new(Exit::Usage, error);
+    let usage = |error: BadQuestion| Failure::of(CommandFault::Question, error);
     let fields: Option<Vec<_>> = (asked.headers.iter())
         .map(|field| field.split_once(':'))
         .collect();

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::Exit;
 use super::Failure;
+use crate::fault::CommandFault;
 
 /// Whom to ask.
 #[derive(Debug, clap::Args)]
@@ -21,18 +21,14 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let admin = options.admin;
     let head = ask(admin).map_err(|error| {
-        Failure::new(
-            Exit::Unavailable,
-            format!("{admin} does not answer: {error}"),
-        )
+        let said = format!("{admin} does not answer: {error}");
+        Failure::of(CommandFault::NotReady, said)
     })?;
     if head.starts_with(b"HTTP/1.1 200 ") {
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Unavailable,
-        format!("{admin} is not ready"),
-    ))
+    let said = format!("{admin} is not ready");
+    Err(Failure::of(CommandFault::NotReady, said))
 }
 
 /// The first bytes of the answer: its status is among them.

@@ -13,6 +13,7 @@ use crate::config::Tenant;
 use crate::config::file::Reading;
 use crate::config::report;
 use crate::config::rotation::Rotation;
+use crate::fault::CommandFault;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::activation;
@@ -54,7 +55,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         (sockets, Some(predecessor))
     } else {
         let sockets = activation::inherited(passed.socket_names.as_deref());
-        let sockets = sockets.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        let sockets = sockets.map_err(|error| Failure::of(CommandFault::PassedSockets, error))?;
         (sockets, None)
     };
     let file = ConfigFile::new(path, Environment::of_process());
@@ -79,7 +80,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
         None => sockets,
     };
     let app = App::start_on(sockets, loaded.config, &Ports::default())
-        .map_err(|error| Failure::new(exit(&error), error))?;
+        .map_err(|error| Failure::of(fault(&error), error))?;
     app.follow(file, hash);
     tracing::info!(
         event = "started",
@@ -104,12 +105,12 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     Ok(())
 }
 
-fn exit(error: &StartError) -> Exit {
+fn fault(error: &StartError) -> CommandFault {
     match error {
         StartError::Tls(_) | StartError::UpstreamTls(_) | StartError::Provider(_) => {
-            Exit::Configuration
+            CommandFault::Unusable
         }
-        StartError::Bind { .. } => Exit::Unavailable,
-        StartError::System(_) => Exit::Internal,
+        StartError::Bind { .. } => CommandFault::CannotListen,
+        StartError::System(_) => CommandFault::System,
     }
 }

@@ -33,6 +33,12 @@ impl Environment {
         self.0.get(name).map(OsString::as_os_str)
     }
 
+    /// Names and values, as far as they are text.
+    pub fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        let texts = self.0.iter();
+        texts.filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned())))
+    }
+
     /// All overrides as one tree, in which each value knows its variable.
     pub(super) fn overrides(&self, findings: &mut Findings) -> Node {
         let mut root = Vec::new();

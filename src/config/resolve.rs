@@ -27,6 +27,7 @@ pub(super) use secret::FileFault;
 pub(super) use secret::read as read_secret;
 
 use super::Config;
+use super::PLACEHOLDER;
 use super::environment::Environment;
 use super::findings::Findings;
 use super::place::KeyPath;
@@ -136,7 +137,12 @@ impl Resolver<'_> {
         text: Option<String>,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        match parse(&text?) {
+        let text = text?;
+        if text.starts_with(PLACEHOLDER) {
+            self.bad(path, "is a placeholder: fill in a value of your own");
+            return None;
+        }
+        match parse(&text) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.bad(path, error.to_string());

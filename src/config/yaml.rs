@@ -13,13 +13,13 @@ use super::place::Location;
 use super::place::Position;
 
 /// One node and where it begins. Has no `Debug`, as any scalar may be a secret.
-pub(super) struct Node {
-    pub(super) at: Location,
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) at: Location,
+    pub(crate) kind: Kind,
 }
 
 /// What a node is.
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Nothing: `key:`, `~` or `null`, unquoted.
     Null,
     /// A scalar, exactly as written.
@@ -31,29 +31,29 @@ pub(super) enum Kind {
 }
 
 /// One key of a mapping.
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) at: Location,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) at: Location,
+    pub(crate) value: Node,
 }
 
 /// Why a text is not taken as YAML.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) at: Position,
-    pub(super) message: String,
-    pub(super) hint: Option<&'static str>,
+pub(crate) struct Refused {
+    pub(crate) at: Position,
+    pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
 }
 
 /// Largest configuration file, in bytes.
-pub(super) const MAX_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_BYTES: usize = 256 * 1024;
 /// Most scalars, sequences and mappings in one file.
 const MAX_NODES: usize = 10_000;
 /// Deepest nesting; ours needs five levels.
 const MAX_DEPTH: usize = 16;
 
 /// Reads one document; an empty text is an empty mapping.
-pub(super) fn parse(name: &Arc<str>, bytes: &[u8]) -> Result<Node, Refused> {
+pub(crate) fn parse(name: &Arc<str>, bytes: &[u8]) -> Result<Node, Refused> {
     let text = plain_text(bytes)?;
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder {

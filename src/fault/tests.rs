@@ -16,6 +16,16 @@ fn codes_are_unique_and_statuses_are_errors() {
     }
 }
 
+#[test]
+fn codes_of_commands_are_unique_and_apart() {
+    let codes: HashSet<_> = CommandFault::ALL.iter().map(|fault| fault.code()).collect();
+    assert_eq!(codes.len(), CommandFault::ALL.len());
+    for fault in CommandFault::ALL {
+        assert!(fault.code().starts_with("SG-66"), "{fault:?}");
+        assert!(fault.advice().ends_with('.'), "{fault:?}");
+    }
+}
+
 /// The page on every code, which is made from here. With `BLESS=1` the test writes it anew.
 #[test]
 fn the_documentation_is_this_table() {
@@ -30,6 +40,14 @@ fn the_documentation_is_this_table() {
         if let Some(setup) = fault.in_setup() {
             page.extend(["\nIn Setup: ", setup, "\n"]);
         }
+    }
+    page.push_str(COMMAND_LINE);
+    for fault in CommandFault::ALL {
+        let (code, title, advice) = (fault.code(), fault.title(), fault.advice());
+        let exit = fault.exit().map(|exit| format!("Exit code {exit}. "));
+        let exit = exit.unwrap_or_default();
+        let entry = format!("\n## {code}: {title}\n\n{exit}{advice}\n");
+        page.push_str(&entry);
     }
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/docs/errors.md");
     if std::env::var_os("BLESS").is_some() {
@@ -58,4 +76,11 @@ metrics. This page is made from `src/fault.rs` and held equal to it by a test.
 After a change of the package in Setup, Marketing Cloud takes up to five minutes until all of its servers know: a sign-in may fail
 and the next one work. For five minutes after a start or a change of the client's secrets, a code that is refused for the client's sake is
 therefore exchanged once more after a second.
+";
+
+const COMMAND_LINE: &str = "
+# On the command line
+
+What `sidegate` says on a terminal carries a code too: those above, those of the configuration (`SG-60..` what cannot be used, `SG-61..`
+risks, `SG-62..` what is due; `sidegate check` tells place and remedy of each), and these of the commands themselves.
 ";

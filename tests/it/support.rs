@@ -16,6 +16,7 @@ pub mod scrape;
 pub mod server;
 pub mod serving;
 pub mod tap;
+pub mod terminal;
 pub mod wire;
 
 pub use browser::Answer;

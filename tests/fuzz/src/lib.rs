@@ -14,7 +14,7 @@ pub mod targets;
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("cookies", targets::cookies, seeds::COOKIES),
     ("envelope", targets::envelope, seeds::ENVELOPE),
     ("target", targets::target, seeds::TARGET),
@@ -28,4 +28,5 @@ pub const TARGETS: [Target; 13] = [
     ("frames", targets::frames, seeds::FRAMES),
     ("records", targets::records, seeds::RECORDS),
     ("soap", targets::soap, seeds::SOAP),
+    ("import", targets::import, seeds::IMPORT),
 ];

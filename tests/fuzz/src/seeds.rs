@@ -77,3 +77,9 @@ pub const SOAP: Seeds = &[
     b"<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Header/><?p q?><s:Body>text</s:Body></s:Envelope>",
     b"<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><s:Fault><faultcode xmlns:q0='wss'>q0:Security</faultcode><faultstring>Token Expired</faultstring></s:Fault></s:Body></s:Envelope>",
 ];
+
+pub const IMPORT: Seeds = &[
+    b"provider = \"oidc\"\nclient_secret = 's'\nupstreams = [\"http://127.0.0.1:3000/a/\", 'unix:///run/x']\nskip_auth_routes = \"^/a/.*$,GET=^/b\"\nemail_domains = '*'\ncookie_expire = \"1.5h\"\n",
+    b"session_store_type = 'redis'\nredis_connection_url = 'rediss://u:p@h:1/0'\nredirect_url = 'https://h/oauth2/callback'\nhttp_address = ':80'\n",
+    b"server: { bindAddress: ':80' }\nupstreamConfig:\n  upstreams:\n    - { id: a, path: '^/a/(.*)$', rewriteTarget: '/$1', uri: 'http://h' }\nproviders:\n  - { id: x, clientSecret: '${A}' }\n",
+];

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use http::header;
 use sidegate::config::Config;
 use sidegate::config::Environment;
+use sidegate::config::problem::Code;
 use sidegate::crypto::KeyRing;
 use sidegate::crypto::MasterKey;
 use sidegate::crypto::entropy::Entropy;
@@ -18,6 +19,7 @@ use sidegate::http::CookieNames;
 use sidegate::http::ReturnPath;
 use sidegate::http::Target;
 use sidegate::http::cookies as jar;
+use sidegate::import;
 use sidegate::oauth::Partner;
 use sidegate::oauth::callback::Callback;
 use sidegate::oauth::fence::Fence;
@@ -447,6 +449,28 @@ pub fn soap(bytes: &[u8]) {
     let before = std::str::from_utf8(bytes).expect("text");
     if before.matches("Body").count() == 2 && text.matches("Body").count() == 2 {
         assert_eq!(body(&out), body(bytes), "the body is as it was");
+    }
+}
+
+/// Whatever can be read as a configuration of oauth2-proxy becomes YAML that says nothing but our keys.
+pub fn import(bytes: &[u8]) {
+    let words = String::from_utf8_lossy(bytes);
+    let read = [
+        import::cfg("a", bytes),
+        import::alpha("a", bytes),
+        Ok(import::flags(words.lines().map(str::to_owned))),
+    ];
+    for given in read.into_iter().flatten() {
+        let yaml = import::import("a", given).yaml;
+        let loaded = Config::from_text("a", &yaml, Path::new("/nowhere"), &Environment::default());
+        let Err(problems) = loaded else { continue };
+        for problem in problems.as_slice() {
+            let odd = matches!(
+                problem.code,
+                Code::Syntax | Code::UnknownKey | Code::DuplicateKey | Code::NotInThisVersion
+            );
+            assert!(!odd, "{problem}\n{yaml}");
+        }
     }
 }
 
