@@ -105,7 +105,12 @@ impl Worker {
                     record.speaks_soap(parts);
                 }
                 let size = route.body_size.unwrap_or(gateway.bounds.body_size);
-                let body = body.limited(size).map_err(|error| error.fault())?;
+                let mut body = body.limited(size).map_err(|error| error.fault())?;
+                if body.is_to_end_empty() {
+                    body = Box::pin(body.ended_if_empty())
+                        .await
+                        .map_err(|error| error.fault())?;
+                }
                 self.proxy(route, &target, parts, body, record).await
             }
         }

@@ -1,5 +1,6 @@
 //! The body of a request as the client sends it: bounded in size, and in how long it may stand still.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Context;
@@ -40,6 +41,23 @@ impl ClientBody {
             return Err(BodyError::TooLarge);
         }
         self.left = size;
+        Ok(self)
+    }
+
+    /// Whether it says that it is empty, and has not ended yet.
+    pub fn is_to_end_empty(&self) -> bool {
+        !self.is_end_stream() && self.size_hint().exact() == Some(0)
+    }
+
+    /// Waits for the end of a body that says it is empty, which HTTP/2 lets a client say before it ends: if
+    /// bytes come after all, the request is malformed (RFC 9113 §8.1.1), and must not have gone out by then.
+    pub async fn ended_if_empty(mut self) -> Result<Self, BodyError> {
+        while self.is_to_end_empty() {
+            let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await else {
+                break;
+            };
+            frame?;
+        }
         Ok(self)
     }
 }
