@@ -12,7 +12,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`cli`] | arguments become a command, a command an exit code |
-//! | [`app`], [`lifecycle`] | the composition root; signals and drain |
+//! | [`app`], [`lifecycle`] | the composition root, which takes over other configurations; signals and drain |
 //! | [`doctor`] | tries the real thing, step by step |
 //! | [`import`] | a configuration of oauth2-proxy, said in ours |
 //! | [`admin`] | probes, metrics, the status page |

@@ -150,7 +150,7 @@ impl Reloader {
         standing.file = Some((file, hash.clone()));
         let loaded = match outcome {
             Ok(loaded) => loaded,
-            Err(problems) => return self.refuse(listed(&problems)),
+            Err(problems) => return self.refuse(listed(&problems), trigger),
         };
         match self.apply(&mut standing, loaded.config, &hash) {
             Ok(waiting) => {
@@ -159,7 +159,10 @@ impl Reloader {
                 }
                 Reload::Applied(waiting)
             }
-            Err(error) => self.refuse(vec![format!("error[{}]: {error}", News::Refused.as_str())]),
+            Err(error) => self.refuse(
+                vec![format!("error[{}]: {error}", News::Refused.as_str())],
+                trigger,
+            ),
         }
     }
 
@@ -168,13 +171,11 @@ impl Reloader {
         self.apply(&mut self.standing(), config, &Hash::default())
     }
 
-    fn refuse(&self, problems: Vec<String>) -> Reload {
-        let text = problems.join("\n");
-        if self
-            .ground
-            .reloads
-            .refused(problems, self.ground.ports.clock.now())
-        {
+    fn refuse(&self, problems: Vec<String>, trigger: Trigger) -> Reload {
+        let (text, now) = (problems.join("\n"), self.ground.ports.clock.now());
+        let news = self.ground.reloads.refused(problems, now);
+        // Whoever asks is told once more.
+        if news || trigger == Trigger::Asked {
             tracing::error!(
                 event = "configuration.refused",
                 code = News::Refused.as_str(),

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use sidegate::sandbox::Fault;
+use sidegate::sandbox::Place;
 use tokio::sync::Semaphore;
 
 use crate::support::Browser;
 use crate::support::Gate;
+use crate::support::House;
 use crate::support::Plan;
 use crate::support::Puppet;
+use crate::support::Redis;
 use crate::support::Scrape;
 use crate::support::Wire;
+use crate::support::redis::store_is;
 use crate::websocket;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
@@ -316,6 +321,98 @@ async fn limits_on_sign_ins_are_not_given_back() {
     gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
         .expect("good");
     assert_eq!(start().await, 429);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_hear_of_each_other_over_a_reload() {
+    for key in ["store", "refresh_coordination"] {
+        let Some(redis) = Redis::start().await else {
+            return;
+        };
+        let gate = Gate::with(Plan {
+            session: format!("  {key}: {{ redis: {{ url: {} }} }}\n", redis.url()),
+            ..Plan::default()
+        })
+        .await;
+        store_is(gate.app(), true).await;
+        let other = gate.replica();
+        store_is(&other, true).await;
+        let old = gate.signed_in("ada").await;
+        let waiting = gate
+            .take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+            .expect("good");
+        assert_eq!(waiting, [""; 0], "{key}");
+        store_is(gate.app(), true).await;
+        gate.advance(1_200);
+        let (mut here, mut there) = (old.clone(), old.through(other.public_address()));
+        let (one, two) = tokio::join!(here.fetch(API), there.fetch(API));
+        assert_eq!((one.status, two.status), (202, 202), "{key}");
+        let stats = gate.control().stats();
+        assert_eq!((stats.refreshes, stats.reuses), (1, 0), "{key}");
+        // A sign-out there is heard here, by the connection that was there before.
+        let copy = here.clone();
+        assert_eq!(there.post("/oauth2/sign_out", "").await.status, 204);
+        while copy.peek("/echo").await.status != 401 {
+            tokio::task::yield_now().await;
+        }
+        // Another store waits for a restart; the sessions stay where they are.
+        let mut ada = gate.signed_in("ada").await;
+        let line = format!("  {key}: {{ redis: {{ url: {} }} }}\n", redis.url());
+        let waiting = gate
+            .take_over(|text| text.replace(&line, ""))
+            .expect("good");
+        assert_eq!(waiting, [format!("session.{key}")]);
+        assert_eq!(ada.fetch("/echo").await.status, 200, "{key}");
+        drop(tokio::task::spawn_blocking(move || drop(other)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_come_and_go_and_the_others_stay_signed_in() {
+    let house = House::start().await;
+    let mut ada = house.signed_in(0, "ada").await;
+    let gone = house.signed_in(2, "ada").await;
+    let without = house
+        .text
+        .split("  - name: initech")
+        .next()
+        .expect("text")
+        .to_owned();
+    house.take_over(&without);
+    assert_eq!(ada.fetch("/").await.status, 200);
+    let nobody = gone.peek("/").await;
+    assert_eq!((nobody.status, nobody.code()), (421, "SG-1003".to_owned()));
+    let finished = |name: &str| format!("sidegate_sign_ins_finished_total{{tenant=\"{name}\"}}");
+    assert_eq!(house.metric(&finished("acme")).await, 1);
+    house.take_over(&house.text);
+    assert_eq!(ada.fetch("/").await.status, 200);
+    assert_eq!(gone.peek("/").await.status, 200, "known again");
+    assert_eq!(
+        house.metric(&finished("initech")).await,
+        1,
+        "and so is what was counted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_is_given_a_rest_keeps_it() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    gate.control()
+        .set_fault(Place::Token, Fault::InternalError, None);
+    gate.advance(1_200);
+    assert_eq!(ada.fetch(API).await.status, 503);
+    Scrape::when(&gate, "sidegate_provider_resting", 1).await;
+    let calls = gate.control().stats().token_calls;
+    gate.take_over(|text| text.replace("session:\n", "session:\n  lifetime: 6h\n"))
+        .expect("good");
+    assert_eq!(
+        Scrape::of(&gate).await.value("sidegate_provider_resting"),
+        1
+    );
+    let mut mei = ada.clone();
+    assert_eq!(mei.fetch(API).await.status, 503);
+    assert_eq!(gate.control().stats().token_calls, calls, "it is not asked");
 }
 
 async fn tapped() -> Gate {

@@ -169,6 +169,32 @@ async fn a_watchdog_of_another_process_hears_nothing_and_a_successors_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_is_asked_for_during_a_handover_is_made_by_the_successor() {
+    let tool = Puppet::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (socket, place) = listening(folder.path());
+    let text = serving::configuration(&tool.origin(), "listen: 127.0.0.1:0\nworkers: 1");
+    std::fs::write(folder.path().join("sidegate.yaml"), text).expect("written");
+    let mut gateway = serving::run(folder.path(), &[("NOTIFY_SOCKET", &place)]).await;
+    let first = gateway.running.pid();
+    assert_eq!(next(&socket).await, format!("READY=1\nMAINPID={first}"));
+    process::send("USR2", first);
+    assert!(next(&socket).await.starts_with("RELOADING=1\n"));
+    process::send("HUP", first);
+    let second = serving::started(&mut gateway.running).await.pid;
+    assert_eq!(next(&socket).await, format!("READY=1\nMAINPID={second}"));
+    // Who asked waits for this.
+    assert!(next(&socket).await.starts_with("RELOADING=1\n"));
+    assert_eq!(
+        next(&socket).await,
+        format!("READY=1\nMAINPID={second}\nSTATUS=Serving.")
+    );
+    process::send("TERM", second);
+    assert_eq!(next(&socket).await, "STOPPING=1");
+    assert_eq!(gateway.running.ended().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_does_not_get_round_is_noticed() {
     let gate = Gate::start().await;
     assert!(gate.app().is_well());

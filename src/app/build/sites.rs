@@ -113,9 +113,16 @@ impl Builder<'_> {
             traffic,
             fairness,
         } = self.ledger.numbers(name.as_ref(), own, portions);
-        let slots = traffic.slots(own, router.prefixes());
-        let fair = Arc::clone(&fairness);
-        self.steps.push(Box::new(move || fair.share(portions)));
+        let slots = traffic.slots(router.prefixes());
+        let (fair, counts, prefix) = (
+            Arc::clone(&fairness),
+            Arc::clone(&traffic),
+            self.common.prefix.clone(),
+        );
+        self.steps.push(Box::new(move || {
+            fair.share(portions);
+            counts.call_own(prefix.as_str());
+        }));
         self.groups.push(Box::new(ClientSecretFiles {
             sources: tenant.client_secret_sources,
             provider: Arc::clone(&provider),

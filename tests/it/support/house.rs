@@ -32,6 +32,7 @@ pub struct House {
     _tools: Vec<Tool>,
     pub text: String,
     port: u16,
+    key: String,
 }
 
 /// What the tenants are called.
@@ -97,13 +98,7 @@ impl House {
                  session:\n{keys}{session}\ntenants:\n{}",
                 (0..NAMES.len()).map(tenant).collect::<String>()
             );
-            let environment: Environment = [("KEY", key.as_str()), ("SECRET", SECRET)]
-                .into_iter()
-                .collect();
-            let loaded = Config::from_text("test.yaml", &text, Path::new("."), &environment);
-            let config = loaded
-                .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
-                .config;
+            let config = configuration(&text, &key);
             let ports = Ports {
                 clock: Arc::clone(&shared),
                 ..Ports::default()
@@ -116,10 +111,18 @@ impl House {
                     _tools: tools,
                     text,
                     port,
+                    key,
                 };
             }
         }
         panic!("no port is free");
+    }
+
+    /// Puts another configuration into force while the gateway runs.
+    pub fn take_over(&self, text: &str) {
+        let config = configuration(text, &self.key);
+        let waiting = tokio::task::block_in_place(|| self.app.take_over(config));
+        assert_eq!(waiting.expect("good"), [""; 0]);
     }
 
     /// Where all connections go.
@@ -186,4 +189,12 @@ impl House {
         let value = value.unwrap_or_else(|| panic!("no {series} in\n{text}"));
         value.parse().expect("a number")
     }
+}
+
+fn configuration(text: &str, key: &str) -> Config {
+    let environment: Environment = [("KEY", key), ("SECRET", SECRET)].into_iter().collect();
+    let loaded = Config::from_text("test.yaml", text, Path::new("."), &environment);
+    loaded
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+        .config
 }
