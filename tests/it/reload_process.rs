@@ -432,7 +432,7 @@ async fn ask(gateway: &Serving) -> (u16, String) {
 
 async fn get(gateway: &Serving, path: &str) -> (u16, String) {
     let mut wire = Wire::connect(gateway.admin).await;
-    wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"))
+    wire.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         .await;
     let answer = wire.message().await.expect("an answer");
     (answer.status(), answer.text())
