@@ -18,6 +18,7 @@ use clap::Parser;
 use clap::Subcommand;
 
 pub use terminal::Terminal;
+use terminal::Tone;
 
 /// Authentication reverse proxy for Salesforce Marketing Cloud Engagement.
 #[derive(Debug, Parser)]
@@ -119,11 +120,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
-            terminal.complain(&error.render().to_string());
+            terminal.complain(&error.render().ansi().to_string());
             return Exit::Usage.into();
         }
         Err(help) => {
-            terminal.say(&help.render().to_string());
+            terminal.say(&help.render().ansi().to_string());
             return Exit::Success.into();
         }
     };
@@ -148,7 +149,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => Exit::Success.into(),
         Err(Failure { exit, text }) => {
             if !text.is_empty() {
-                terminal.complain(&format!("sidegate: {}\n", text.trim_end()));
+                let name = Tone::Strong.paint("sidegate:");
+                terminal.complain(&format!("{name} {}\n", text.trim_end()));
             }
             exit.into()
         }

@@ -30,11 +30,15 @@ use std::sync::Arc;
 
 pub use environment::Environment;
 pub use not_before::NotBeforeFile;
+pub use problem::Mark;
 pub use problem::Problem;
 pub use problem::Problems;
+pub use problem::Risk;
 pub use problem::Warning;
+pub use report::Form;
 pub use report::Report;
 pub use report::report;
+pub use report::report_as;
 pub use schema::schema;
 pub use secret_source::SecretSource;
 pub use tenant::Tenant;

@@ -49,6 +49,7 @@ use tracing::Span;
 pub use arrivals::Arrivals;
 pub use body::AnswerBody;
 pub use bounds::Bounds;
+pub use callback::MAX_SCOPE;
 pub use cross_site::CrossSite;
 pub use fairness::Fairness;
 pub use fairness::Shares;

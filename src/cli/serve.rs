@@ -4,13 +4,15 @@ use std::path::Path;
 
 use super::Exit;
 use super::Failure;
+use super::terminal;
 use crate::app::App;
 use crate::app::Ports;
 use crate::app::StartError;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::config::Form;
 use crate::config::Tenant;
-use crate::config::report;
+use crate::config::report_as;
 use crate::config::rotation::Rotation;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
@@ -53,7 +55,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     let loaded = Config::load(path, &Environment::of_process()).map_err(|problems| {
         Failure::new(
             Exit::Configuration,
-            report(&Err(problems), false, false, now).text,
+            report_as(Form::Text(terminal::paint), &Err(problems), false, now).text,
         )
     })?;
     log::init(loaded.config.log);

@@ -31,6 +31,7 @@ pub struct House {
     pub sandboxes: Vec<Sandbox>,
     _tools: Vec<Tool>,
     pub text: String,
+    pub key: String,
     port: u16,
 }
 
@@ -115,6 +116,7 @@ impl House {
                     sandboxes,
                     _tools: tools,
                     text,
+                    key,
                     port,
                 };
             }
