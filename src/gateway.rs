@@ -10,6 +10,7 @@ mod business_unit;
 mod callback;
 mod claim;
 mod cors;
+mod counted;
 mod cross_site;
 mod embedded;
 mod endpoints;

@@ -119,6 +119,7 @@ pub(super) fn house(
     };
     let store = all(stores, control);
     registry.register_collector(Box::new(metrics::Store(store.clone())));
+    registry.register_collector(Box::new(Arc::clone(upstreams.pools())));
     let watched = Watched {
         keys: config.key_sources,
         not_before: config.not_before,

@@ -27,19 +27,22 @@ use super::body::Transit;
 use super::cluster::Cluster;
 use super::connect::Connector;
 use super::dice::Dice;
-use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::lease::Lease;
 use super::member::Member;
 use super::settings::Upstream;
+use super::shared::Tool;
 use super::shared::Upstreams;
 use crate::http::Origin;
+use crate::telemetry::metrics::Pool;
 
 /// A worker's way to all upstreams.
 pub struct Client {
     shared: Arc<Upstreams>,
     tools: Vec<Rc<Cluster>>,
     tenants: RefCell<HashMap<Origin, Rc<Cluster>, RandomState>>,
+    /// Counts the connections to all of them.
+    of_tenants: Rc<Pool>,
     connector: Connector,
     dice: Dice,
 }
@@ -72,17 +75,19 @@ impl fmt::Display for Way<'_> {
 impl Client {
     /// A client without connections. `seed` is what its choices follow from.
     pub fn new(shared: Arc<Upstreams>, seed: u64) -> Self {
-        let cluster = |endpoints: &Vec<Arc<Endpoint>>| {
-            let member =
-                |endpoint| Member::new(Arc::clone(endpoint), shared.limits, shared.timeouts);
-            Rc::new(Cluster::new(endpoints.iter().map(member)))
+        let pools = shared.pools().meters();
+        // There is one for each.
+        let pool = |at| pools.get(at).cloned().unwrap_or_default();
+        let cluster = |tool: &Tool| {
+            let member = |endpoint| {
+                let pool = pool(tool.pool);
+                Member::new(Arc::clone(endpoint), pool, shared.limits, shared.timeouts)
+            };
+            Rc::new(Cluster::new(tool.endpoints.iter().map(member)))
         };
         Self {
-            tools: shared
-                .tools
-                .iter()
-                .map(|tool| cluster(&tool.endpoints))
-                .collect(),
+            tools: shared.tools.iter().map(cluster).collect(),
+            of_tenants: pool(0),
             tenants: RefCell::default(),
             connector: Connector::new(),
             dice: Dice::new(seed),
@@ -173,7 +178,8 @@ impl Client {
             return Rc::clone(cluster);
         }
         let endpoint = self.shared.tenant(origin, public_only);
-        let member = Member::new(endpoint, self.shared.limits, self.shared.timeouts);
+        let pool = Rc::clone(&self.of_tenants);
+        let member = Member::new(endpoint, pool, self.shared.limits, self.shared.timeouts);
         let cluster = Rc::new(Cluster::new([member]));
         tenants.insert(origin.clone(), Rc::clone(&cluster));
         cluster

@@ -16,6 +16,7 @@ use super::tls::ClientTls;
 use super::tls::UpstreamTlsError;
 use crate::crypto;
 use crate::http::Origin;
+use crate::telemetry::metrics::Pools;
 
 /// All upstreams, by slot.
 pub struct Upstreams {
@@ -24,10 +25,13 @@ pub struct Upstreams {
     pub(super) timeouts: Timeouts,
     resolver: Arc<dyn Resolve>,
     tls: Arc<ClientTls>,
+    pools: Arc<Pools>,
 }
 
 /// An upstream of a route.
 pub(super) struct Tool {
+    /// Where its numbers are.
+    pub(super) pool: usize,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     health: Option<HealthCheck>,
     tls: Arc<ClientTls>,
@@ -42,7 +46,8 @@ impl Upstreams {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, UpstreamTlsError> {
         let default = crypto::tls::client_config();
-        let tool = |upstream: &Upstream| {
+        let (pools, places) = Pools::new(list.iter().map(ToString::to_string));
+        let tool = |(upstream, pool): (&Upstream, usize)| {
             let tls = Arc::new(ClientTls::of(upstream, &default)?);
             let making = Making {
                 resolver: Arc::clone(&resolver),
@@ -59,18 +64,27 @@ impl Upstreams {
                 ))
             };
             Ok::<_, UpstreamTlsError>(Tool {
+                pool,
                 endpoints: upstream.addresses.iter().map(endpoint).collect(),
                 health: upstream.health.clone(),
                 tls,
             })
         };
         Ok(Self {
-            tools: list.iter().map(tool).collect::<Result<_, _>>()?,
+            tools: (list.iter().zip(places))
+                .map(tool)
+                .collect::<Result<_, _>>()?,
             limits,
             timeouts,
             tls: Arc::new(ClientTls::plain(&default)),
             resolver,
+            pools: Arc::new(pools),
         })
+    }
+
+    /// What is counted of their connections.
+    pub fn pools(&self) -> &Arc<Pools> {
+        &self.pools
     }
 
     /// The TLS that follows from files.

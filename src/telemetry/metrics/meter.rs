@@ -89,6 +89,7 @@ impl Cells {
 pub(super) struct RouteCells {
     requests: [[Count; Status::ALL.len()]; Method::ALL.len()],
     pub(super) whole: Latency,
+    pub(super) own: Latency,
     pub(super) upstream: Latency,
 }
 
@@ -131,6 +132,9 @@ impl Meter {
             cell.add(1);
         }
         route.whole.add(ended.whole);
+        if let Some(own) = ended.own {
+            route.own.add(own);
+        }
         if let Some(upstream) = ended.upstream {
             route.upstream.add(upstream);
         }
@@ -161,6 +165,8 @@ pub struct Ended<'a> {
     pub fault: Option<Fault>,
     /// From its head to the answer's last byte.
     pub whole: Duration,
+    /// From its head to sending it on.
+    pub own: Option<Duration>,
     /// From sending it on to the upstream's head.
     pub upstream: Option<Duration>,
 }
@@ -203,6 +209,7 @@ mod tests {
             status: http::StatusCode::FORBIDDEN,
             fault: Some(Fault::CrossSite),
             whole: Duration::from_millis(3),
+            own: None,
             upstream: None,
         });
         let mut counted = Vec::new();
