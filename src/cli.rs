@@ -24,6 +24,7 @@ use clap::Subcommand;
 use clap::error::ErrorKind;
 
 pub use terminal::Terminal;
+use terminal::Tone;
 
 use crate::fault::CommandFault;
 
@@ -152,7 +153,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return Exit::Usage.into();
         }
         Err(help) => {
-            terminal.say(&help.render().to_string());
+            terminal.say(&help.render().ansi().to_string());
             return Exit::Success.into();
         }
     };
@@ -190,11 +191,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// What clap says of arguments that it does not take, with the code that such a failure has.
 fn coded(error: &clap::Error) -> String {
-    let said = error.render().to_string();
+    let said = error.render().ansi().to_string();
     let help = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    match said.strip_prefix("error: ") {
-        Some(rest) if error.kind() != help => {
-            format!("sidegate: error[{}]: {rest}", CommandFault::Usage.code())
+    match said.split_once("error:") {
+        Some((colour, rest)) if error.kind() != help => {
+            let (name, code) = (Tone::Strong.paint("sidegate:"), CommandFault::Usage.code());
+            format!("{name} {colour}error[{code}]:{rest}")
         }
         _ => said,
     }
@@ -245,12 +247,14 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.text.trim_end();
+        let name = Tone::Strong.paint("sidegate:");
         match self.fault {
             _ if text.is_empty() => Ok(()),
-            None => writeln!(f, "sidegate: {text}"),
+            None => writeln!(f, "{name} {text}"),
             Some(fault) => {
-                let (code, advice) = (fault.code(), fault.advice());
-                writeln!(f, "sidegate: error[{code}]: {text}\n    hint: {advice}")
+                let error = Tone::Bad.paint(format!("error[{}]:", fault.code()));
+                let (hint, advice) = (Tone::Hint.paint("hint:"), fault.advice());
+                writeln!(f, "{name} {error} {text}\n    {hint} {advice}")
             }
         }
     }

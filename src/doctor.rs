@@ -9,6 +9,7 @@ mod cookies;
 mod finding;
 mod hosts;
 mod keys;
+mod partners;
 mod public_url;
 mod reach;
 mod store;
@@ -39,7 +40,7 @@ struct Step {
 }
 
 /// In the order in which one would look oneself: what does not need a network first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "configuration",
         scope: Scope::Process,
@@ -81,6 +82,11 @@ const STEPS: [Step; 10] = [
         look: |subject| Box::pin(token::look(subject)),
     },
     Step {
+        name: "partner tenants",
+        scope: Scope::Tenant,
+        look: |subject| Box::pin(partners::look(subject)),
+    },
+    Step {
         name: "tenant's hosts",
         scope: Scope::Tenant,
         look: |subject| Box::pin(hosts::tenant(subject)),
@@ -94,27 +100,38 @@ const STEPS: [Step; 10] = [
 
 /// What happens during an examination.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress<'a> {
-    /// A step of this name begins.
-    Begins(&'static str),
+pub enum Event<'a> {
+    /// A step begins.
+    Begins(Place),
     /// Something was found.
     Found(&'a Finding),
 }
 
+/// How far an examination has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which step, from 1.
+    pub step: usize,
+    /// Of how many.
+    pub of: usize,
+    /// What it looks at.
+    pub name: &'static str,
+}
+
 /// Goes through all steps, tells of them, and answers all that was found. Ends within [`WHOLE`].
-pub async fn examine(subject: &Subject, tell: impl FnMut(Progress<'_>)) -> Vec<Finding> {
+pub async fn examine(subject: &Subject, tell: impl FnMut(Event<'_>)) -> Vec<Finding> {
     walk(&STEPS, subject, tell).await
 }
 
-async fn walk(
-    steps: &[Step],
-    subject: &Subject,
-    mut tell: impl FnMut(Progress<'_>),
-) -> Vec<Finding> {
+async fn walk(steps: &[Step], subject: &Subject, mut tell: impl FnMut(Event<'_>)) -> Vec<Finding> {
     let end = Instant::now() + WHOLE;
     let mut all = Vec::new();
-    for step in steps {
-        tell(Progress::Begins(step.name));
+    for (step, number) in steps.iter().zip(1..) {
+        tell(Event::Begins(Place {
+            step: number,
+            of: steps.len(),
+            name: step.name,
+        }));
         let left = end.saturating_duration_since(Instant::now());
         let patience = subject.patience.min(left);
         let each = subject.each(step.scope);
@@ -130,7 +147,7 @@ async fn walk(
         }));
         let found: Vec<Finding> = found.await.into_iter().flatten().collect();
         for finding in &found {
-            tell(Progress::Found(finding));
+            tell(Event::Found(finding));
         }
         all.extend(found);
     }
@@ -168,6 +185,7 @@ mod tests {
     use crate::config::Environment;
     use crate::crypto::OsEntropy;
     use crate::time::SystemClock;
+    use crate::upstream::SystemResolver;
 
     fn subject() -> Subject {
         let text = "public_url: https://tool.example.com\nmarketing_cloud: { subdomain: mc1, client_id: x, client_type: public }\n\
@@ -179,6 +197,7 @@ mod tests {
             loaded.expect("good"),
             Arc::new(SystemClock),
             Arc::new(OsEntropy),
+            Arc::new(SystemResolver),
         )
         .expect("a subject")
     }

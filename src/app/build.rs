@@ -155,6 +155,7 @@ pub(super) fn house(
     registry.register_collector(Box::new(metrics::Configuration(reloads)));
     let (file, list) = config.not_before.unzip();
     steps.push(refuse(&revocations, list.unwrap_or_default(), clock));
+    registry.register_collector(Box::new(Arc::clone(upstreams.pools())));
     let watched = Watched {
         keys: config.key_sources,
         not_before: file,

@@ -1,5 +1,8 @@
 //! What is read from the rooms at every scrape, instead of being counted.
 
+#[cfg(test)]
+mod reference;
+
 use std::fmt;
 use std::sync::Arc;
 

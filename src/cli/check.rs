@@ -5,9 +5,11 @@ use std::path::Path;
 use super::Exit;
 use super::Failure;
 use super::Terminal;
+use super::terminal;
 use crate::config::Config;
 use crate::config::Environment;
-use crate::config::report;
+use crate::config::Form;
+use crate::config::report_as;
 use crate::time::Clock as _;
 use crate::time::SystemClock;
 
@@ -19,7 +21,12 @@ pub(super) fn run(
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let outcome = Config::load(path, &Environment::of_process());
-    let report = report(&outcome, json, strict, SystemClock.now());
+    let form = if json {
+        Form::Json
+    } else {
+        Form::Text(terminal::paint)
+    };
+    let report = report_as(form, &outcome, strict, SystemClock.now());
     terminal.say(&report.text);
     if report.ok {
         Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::Exit;
 use super::Failure;
 use super::Terminal;
+use super::terminal::Tone;
 use crate::app::App;
 use crate::app::Ports;
 use crate::config::Config;
@@ -69,7 +70,13 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
         App::start(alone, &Ports::default()).map_err(unavailable)?,
         App::start(framed, &Ports::default()).map_err(unavailable)?,
     ];
-    terminal.say(&format!("Open {url}/\nInside Marketing Cloud: {inside}\n\nEverything runs on this machine: tenant {tenant}, tool {desk}.\nSign in as anybody. Press Ctrl-C to stop.\n"));
+    let strong = |url: &str| Tone::Strong.paint(url).to_string();
+    terminal.say(&format!(
+        "Open {}\nInside Marketing Cloud: {}\n\nEverything runs on this machine: tenant {tenant}, tool {desk}.\n\
+         Sign in as anybody. Press Ctrl-C to stop.\n",
+        strong(&format!("{url}/")),
+        strong(&inside)
+    ));
     if options.open {
         open(&url);
     }

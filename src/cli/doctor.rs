@@ -1,6 +1,5 @@
 //! `sidegate doctor`.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,60 +8,84 @@ use serde::Serialize;
 use super::Exit;
 use super::Failure;
 use super::Terminal;
+use super::terminal::Progress;
+use super::terminal::Tone;
+use super::terminal::harmless;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::config::Loaded;
 use crate::crypto::OsEntropy;
 use crate::doctor;
 use crate::doctor::Cause;
+use crate::doctor::Event;
 use crate::doctor::Finding;
-use crate::doctor::Progress;
+use crate::doctor::Place;
 use crate::doctor::Status;
 use crate::doctor::Subject;
 use crate::time::SystemClock;
+use crate::upstream::SystemResolver;
 
 /// Tries a configuration against what it is for, and prints what was found.
 pub(super) fn run(path: &Path, json: bool, terminal: Terminal) -> Result<(), Failure> {
     let environment = Environment::of_process();
-    let style = Style::of(&environment);
-    let tell = |progress: Progress<'_>| match progress {
-        _ if json => {}
-        Progress::Begins(name) => terminal.say(&style.begins(name)),
-        Progress::Found(finding) => terminal.say(&style.found(finding)),
+    let mut line = Progress::new(&environment, !json);
+    let mut tell = |event: Event<'_>| match event {
+        Event::Begins(Place { step, of, name }) => line.show(&format!("[{step}/{of}] {name} …")),
+        Event::Found(_) if json => {}
+        Event::Found(finding) => {
+            line.erase();
+            terminal.say(&shown(finding));
+        }
     };
     let findings = match Config::load(path, &environment) {
-        Ok(loaded) => {
-            let subject = Subject::new(loaded, Arc::new(SystemClock), Arc::new(OsEntropy))
-                .map_err(|error| Failure::new(Exit::Internal, error))?;
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(Exit::Internal, error))?;
-            let findings = runtime.block_on(doctor::examine(&subject, tell));
-            // A name that does not resolve would be waited for.
-            runtime.shutdown_background();
-            findings
-        }
+        Ok(loaded) => examine(loaded, &mut tell)?,
         Err(problems) => {
             let finding = doctor::unusable(&problems);
-            tell(Progress::Found(&finding));
+            tell(Event::Found(&finding));
             vec![finding]
         }
     };
+    line.erase();
+    let exit = exit(&findings);
     if json {
-        let document = serde_json::to_string_pretty(&Document { steps: &findings });
+        let document = Document {
+            ok: exit == Exit::Success,
+            steps: &findings,
+        };
+        let document = serde_json::to_string_pretty(&document);
         let document = document.map_err(|error| Failure::new(Exit::Internal, error))?;
         terminal.say(&format!("{document}\n"));
     } else {
-        terminal.say(&style.verdict(&findings));
+        terminal.say(&verdict(&findings));
     }
-    match exit(&findings) {
+    match exit {
         Exit::Success => Ok(()),
         exit => Err(Failure::new(exit, "")),
     }
 }
 
+fn examine(loaded: Loaded, tell: impl FnMut(Event<'_>)) -> Result<Vec<Finding>, Failure> {
+    let subject = Subject::new(
+        loaded,
+        Arc::new(SystemClock),
+        Arc::new(OsEntropy),
+        Arc::new(SystemResolver),
+    );
+    let subject = subject.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let findings = runtime.block_on(doctor::examine(&subject, tell));
+    // A name that does not resolve would be waited for.
+    runtime.shutdown_background();
+    Ok(findings)
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
+    /// Whether nothing failed.
+    ok: bool,
     steps: &'a [Finding],
 }
 
@@ -78,77 +101,51 @@ fn exit(findings: &[Finding]) -> Exit {
     }
 }
 
-/// How lines look.
-#[derive(Clone, Copy)]
-struct Style {
-    /// Whether lines can be written over.
-    live: bool,
-    colours: bool,
+/// One finding in a line, what to do about it in another.
+fn shown(finding: &Finding) -> String {
+    let (word, tone) = match finding.status {
+        Status::Ok => ("ok", Tone::Good),
+        Status::Warning => ("warning", Tone::Warning),
+        Status::Failed => ("failed", Tone::Bad),
+    };
+    let word = tone.paint(format!("{word:<7}"));
+    let code = finding.code.map(|code| format!(" [{code}]"));
+    let advice = finding.advice.as_deref().map(|advice| {
+        let advice = Tone::Hint.paint(harmless(advice));
+        format!("        {advice}\n")
+    });
+    format!(
+        "{word} {}: {}{}\n{}",
+        finding.name,
+        harmless(&finding.detail),
+        code.unwrap_or_default(),
+        advice.unwrap_or_default()
+    )
 }
 
-impl Style {
-    /// Plain in a pipe, and without colours where `NO_COLOR` is set to anything.
-    fn of(environment: &Environment) -> Self {
-        let live = std::io::stdout().is_terminal();
-        let unwanted = environment
-            .get("NO_COLOR")
-            .is_some_and(|value| !value.is_empty());
-        Self {
-            live,
-            colours: live && !unwanted,
-        }
-    }
-
-    fn begins(self, name: &str) -> String {
-        if self.live {
-            format!("{CLEAR}…       {name}")
-        } else {
-            String::new()
-        }
-    }
-
-    fn found(self, finding: &Finding) -> String {
-        let (word, colour) = match finding.status {
-            Status::Ok => ("ok", "\x1b[32m"),
-            Status::Warning => ("warning", "\x1b[33m"),
-            Status::Failed => ("failed", "\x1b[31m"),
-        };
-        let (colour, plain) = if self.colours {
-            (colour, "\x1b[0m")
-        } else {
-            ("", "")
-        };
-        let clear = if self.live { CLEAR } else { "" };
-        let code = finding.code.map(|code| format!(" [{code}]"));
-        let mut text = format!(
-            "{clear}{colour}{word:<7}{plain} {}: {}{}\n",
-            finding.name,
-            finding.detail,
-            code.unwrap_or_default()
-        );
-        if let Some(advice) = &finding.advice {
-            text.push_str("        ");
-            text.push_str(advice);
-            text.push('\n');
-        }
-        text
-    }
-
-    fn verdict(self, findings: &[Finding]) -> String {
-        let count = |status| findings.iter().filter(|it| it.status == status).count();
-        let clear = if self.live { CLEAR } else { "" };
-        format!(
-            "{clear}{} ok, {} warning{}, {} failed.\n",
-            count(Status::Ok),
-            count(Status::Warning),
-            if count(Status::Warning) == 1 { "" } else { "s" },
-            count(Status::Failed)
-        )
-    }
+fn verdict(findings: &[Finding]) -> String {
+    let count = |status| findings.iter().filter(|it| it.status == status).count();
+    let told = |tone: Tone, count, text: String| match count {
+        0 => text,
+        _ => tone.paint(text).to_string(),
+    };
+    let (ok, warnings, failed) = (
+        count(Status::Ok),
+        count(Status::Warning),
+        count(Status::Failed),
+    );
+    let plural = if warnings == 1 { "" } else { "s" };
+    format!(
+        "{}, {}, {}.\n",
+        told(Tone::Good, ok, format!("{ok} ok")),
+        told(
+            Tone::Warning,
+            warnings,
+            format!("{warnings} warning{plural}")
+        ),
+        told(Tone::Bad, failed, format!("{failed} failed"))
+    )
 }
-
-/// To the beginning of the line, and nothing left of it.
-const CLEAR: &str = "\r\x1b[K";
 
 #[cfg(test)]
 mod tests {
@@ -166,21 +163,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_plain_lines_and_a_terminal_colours_unless_unwanted() {
-        let style = |live, colours| Style { live, colours };
-        let plain = style(false, false);
-        assert_eq!(plain.begins("clock"), "");
-        assert_eq!(
-            plain.found(&finding(Status::Failed)),
-            "failed  clock: d [SG-2014]\n        Do it.\n"
-        );
-        let coloured = style(true, true).found(&finding(Status::Ok));
+    fn a_finding_has_a_line_and_its_advice_another() {
+        let text = shown(&Finding {
+            detail: "d\x1b[2J".to_owned(),
+            ..finding(Status::Failed)
+        });
         assert!(
-            coloured.starts_with("\r\x1b[K\x1b[32mok     \x1b[0m clock"),
-            "{coloured:?}"
+            text.starts_with("\x1b[1m\x1b[31mfailed \x1b[0m clock"),
+            "{text:?}"
         );
-        let live = style(true, false).found(&finding(Status::Ok));
-        assert!(live.starts_with("\r\x1b[Kok      clock"), "{live:?}");
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(
+            plain,
+            "failed  clock: d\u{fffd}[2J [SG-2014]\n        Do it.\n"
+        );
     }
 
     #[test]

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use super::Exit;
 use super::Failure;
+use super::terminal;
 use crate::app::App;
 use crate::app::Ports;
 use crate::app::StartError;
 use crate::config::ConfigFile;
 use crate::config::Environment;
+use crate::config::Form;
 use crate::config::Tenant;
 use crate::config::file::Reading;
-use crate::config::report;
+use crate::config::report_as;
 use crate::config::rotation::Rotation;
 use crate::fault::CommandFault;
 use crate::lifecycle;
@@ -63,7 +65,7 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
     let loaded = outcome.map_err(|problems| {
         Failure::new(
             Exit::Configuration,
-            report(&Err(problems), false, false, now).text,
+            report_as(Form::Text(terminal::paint), &Err(problems), false, now).text,
         )
     })?;
     log::init(loaded.config.log);

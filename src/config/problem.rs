@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and what is risky about it. No text here ever shows a
 //! configured value: any of them may be a secret that was written in the wrong place.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::place::KeyPath;
@@ -179,10 +180,22 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    pub(super) fn told(&self) -> Told<'_> {
+        Told {
+            location: &self.location,
+            mark: Mark::Error,
+            code: self.code.as_str(),
+            key: &self.key,
+            message: Cow::Borrowed(&self.message),
+            hint: self.hint.as_deref(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = format_args!("{}: error[{}]", self.location, self.code.as_str());
-        write_finding(f, head, &self.key, &self.message, self.hint.as_deref())
+        self.told().write(f, plain)
     }
 }
 
@@ -201,11 +214,22 @@ pub struct Warning {
     pub hint: Option<String>,
 }
 
+impl Warning {
+    pub(super) fn told(&self) -> Told<'_> {
+        Told {
+            location: &self.location,
+            mark: Mark::Warning,
+            code: self.risk.as_str(),
+            key: &self.key,
+            message: Cow::Owned(format!("{} ({})", self.message, self.risk.clause())),
+            hint: self.hint.as_deref(),
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = format_args!("{}: warning[{}]", self.location, self.risk.as_str());
-        let message = format!("{} ({})", self.message, self.risk.clause());
-        write_finding(f, head, &self.key, &message, self.hint.as_deref())
+        self.told().write(f, plain)
     }
 }
 
@@ -248,20 +272,53 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-pub(super) fn write_finding(
-    f: &mut fmt::Formatter<'_>,
-    head: fmt::Arguments<'_>,
-    key: &KeyPath,
-    message: &str,
-    hint: Option<&str>,
-) -> fmt::Result {
-    f.write_fmt(head)?;
-    if !key.as_str().is_empty() {
-        write!(f, ": {key}")?;
-    }
-    write!(f, ": {message}")?;
-    match hint {
-        Some(hint) => write!(f, "\n    hint: {hint}"),
-        None => Ok(()),
+/// A word that a reader looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// `error[…]`.
+    Error,
+    /// `warning[…]`.
+    Warning,
+    /// `note[…]`.
+    Note,
+    /// `hint:`.
+    Hint,
+}
+
+/// How marks look to whom they are shown.
+pub type Paint = fn(Mark, &str) -> String;
+
+/// As they are.
+pub fn plain(_: Mark, text: &str) -> String {
+    text.to_owned()
+}
+
+/// A problem, a risk or a note as it is told.
+pub(super) struct Told<'a> {
+    pub(super) location: &'a Location,
+    pub(super) mark: Mark,
+    pub(super) code: &'static str,
+    pub(super) key: &'a KeyPath,
+    pub(super) message: Cow<'a, str>,
+    pub(super) hint: Option<&'a str>,
+}
+
+impl Told<'_> {
+    pub(super) fn write(&self, out: &mut impl fmt::Write, paint: Paint) -> fmt::Result {
+        let word = match self.mark {
+            Mark::Error => "error",
+            Mark::Warning => "warning",
+            Mark::Note | Mark::Hint => "note",
+        };
+        let mark = paint(self.mark, &format!("{word}[{}]", self.code));
+        write!(out, "{}: {mark}", self.location)?;
+        if !self.key.as_str().is_empty() {
+            write!(out, ": {}", self.key)?;
+        }
+        write!(out, ": {}", self.message)?;
+        match self.hint {
+            Some(hint) => write!(out, "\n    {} {hint}", paint(Mark::Hint, "hint:")),
+            None => Ok(()),
+        }
     }
 }

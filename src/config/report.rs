@@ -6,9 +6,12 @@ use serde::Serialize;
 
 use super::Loaded;
 use super::place::Location;
+use super::problem::Mark;
+use super::problem::Paint;
 use super::problem::Problem;
 use super::problem::Problems;
 use super::problem::Warning;
+use super::problem::plain;
 use super::rotation::Note;
 use super::rotation::Rotation;
 use crate::time::UnixTime;
@@ -26,6 +29,26 @@ pub struct Report {
 pub fn report(
     outcome: &Result<Loaded, Problems>,
     json: bool,
+    strict: bool,
+    now: UnixTime,
+) -> Report {
+    let form = if json { Form::Json } else { Form::Text(plain) };
+    report_as(form, outcome, strict, now)
+}
+
+/// How a report is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// To machines.
+    Json,
+    /// To people.
+    Text(Paint),
+}
+
+/// The same in the form that is wanted.
+pub fn report_as(
+    form: Form,
+    outcome: &Result<Loaded, Problems>,
     strict: bool,
     now: UnixTime,
 ) -> Report {
@@ -48,10 +71,9 @@ pub fn report(
         notes: &rotation.notes,
     };
     let ok = problems.is_empty() && (warnings.is_empty() || !strict);
-    let text = if json {
-        as_json(&findings, ok)
-    } else {
-        as_text(&findings, ok)
+    let text = match form {
+        Form::Json => as_json(&findings, ok),
+        Form::Text(paint) => as_text(&findings, ok, paint),
     };
     Report { text, ok }
 }
@@ -62,17 +84,19 @@ struct Findings<'a> {
     notes: &'a [Note],
 }
 
-fn as_text(findings: &Findings<'_>, ok: bool) -> String {
+fn as_text(findings: &Findings<'_>, ok: bool, paint: Paint) -> String {
     let Findings {
         problems,
         warnings,
         notes,
     } = findings;
     let mut text = String::new();
-    let lines = problems.iter().map(ToString::to_string);
-    let lines = lines.chain(warnings.iter().map(ToString::to_string));
-    for finding in lines.chain(notes.iter().map(ToString::to_string)) {
-        text.push_str(&finding);
+    let told = problems.iter().map(Problem::told);
+    let told = told.chain(warnings.iter().map(|warning| warning.told()));
+    for finding in told.chain(notes.iter().map(Note::told)) {
+        // Writing to a string cannot fail.
+        let written = finding.write(&mut text, paint);
+        debug_assert!(written.is_ok(), "a string takes all text");
         text.push('\n');
     }
     let verdict = if ok {
@@ -82,10 +106,14 @@ fn as_text(findings: &Findings<'_>, ok: bool) -> String {
     } else {
         "The configuration cannot be used"
     };
-    // Writing to a string cannot fail.
     let written = writeln!(
         text,
-        "{verdict}: {}, {}.",
+        "{}: {}, {}.",
+        if ok {
+            verdict.to_owned()
+        } else {
+            paint(Mark::Error, verdict)
+        },
         counted(problems.len(), "problem"),
         counted(warnings.len(), "warning"),
     );

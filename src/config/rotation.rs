@@ -1,15 +1,18 @@
 //! Marketing Cloud ends a client secret 180 days after it was made, whoever still uses it. When that
 //! was, only the file knows in which it was written down.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use super::Loaded;
 use super::place::KeyPath;
 use super::place::Location;
+use super::problem::Mark;
 use super::problem::Risk;
+use super::problem::Told;
 use super::problem::Warning;
-use super::problem::write_finding;
+use super::problem::plain;
 use crate::config::SecretSource;
 use crate::config::Tenant;
 use crate::oauth::provider::Client;
@@ -30,10 +33,22 @@ pub struct Note {
     pub hint: Option<String>,
 }
 
+impl Note {
+    pub(super) fn told(&self) -> Told<'_> {
+        Told {
+            location: &self.location,
+            mark: Mark::Note,
+            code: self.topic.as_str(),
+            key: &self.key,
+            message: Cow::Borrowed(&self.message),
+            hint: self.hint.as_deref(),
+        }
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = format_args!("{}: note[{}]", self.location, self.topic.as_str());
-        write_finding(f, head, &self.key, &self.message, self.hint.as_deref())
+        self.told().write(f, plain)
     }
 }
 

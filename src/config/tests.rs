@@ -360,7 +360,7 @@ fn a_report_is_text_or_json_and_strict_if_asked() {
 #[test]
 fn codes_are_told_apart() {
     let codes = Code::ALL.map(Code::as_str).into_iter();
-    let risks = problem::Risk::ALL.map(problem::Risk::as_str);
+    let risks = Risk::ALL.map(Risk::as_str);
     let topics = rotation::Topic::ALL.map(rotation::Topic::as_str);
     let all: Vec<&str> = codes.chain(risks).chain(topics).collect();
     let different: std::collections::BTreeSet<&str> = all.iter().copied().collect();

@@ -1,5 +1,7 @@
 //! The public URL: whether browsers get there, and whether it is this gateway that they find.
 
+mod identity;
+
 use http::StatusCode;
 use http::header;
 
@@ -39,7 +41,7 @@ fn certificate(reached: Reached) -> Option<Finding> {
         Finding::ok(CERTIFICATE, format!("valid for {days} more days"))
     } else {
         Finding::warning(CERTIFICATE, format!("valid for {days} more days only"))
-            .advice("Renew it; the gateway reads it when it starts.")
+            .advice("Renew it before it ends, where the connections of browsers end: here or at the proxy in front.")
     })
 }
 
@@ -62,10 +64,9 @@ async fn gateway(subject: &Subject) -> Finding {
     let code = code(answer).await;
     let code = code.and_then(|code| Fault::ALL.into_iter().find(|fault| fault.code() == code));
     match code {
-        Some(Fault::SignInRequired) if status == StatusCode::UNAUTHORIZED => Finding::ok(
-            NAME,
-            format!("{} leads to this gateway", subject.site.origin()),
-        ),
+        Some(Fault::SignInRequired) if status == StatusCode::UNAUTHORIZED => {
+            identity::look(subject).await
+        }
         Some(fault) => {
             let detail = format!("a gateway answers {url} with {status}: {}", fault.title());
             Finding::failed(NAME, Cause::Configuration, detail).fault(fault)
@@ -101,7 +102,7 @@ async fn code(mut answer: reqwest::Response) -> Option<String> {
         .map(|problem| problem.code)
 }
 
-const NAME: &str = "public URL";
+pub(super) const NAME: &str = "public URL";
 const CERTIFICATE: &str = "certificate";
 
 /// Days in which somebody should look.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -43,10 +44,35 @@ impl Unreached {
         match self {
             Self::Name { .. } => "Check the name and this machine's DNS.",
             Self::Connect { .. } => "Check that it runs and that no firewall is in between.",
-            Self::Tls { .. } => {
-                "Check the certificate: its name, its dates, its chain, and that this machine trusts its root."
-            }
+            Self::Tls { error, .. } => match certificate_error(error) {
+                Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+                    "Renew the certificate: it has ended. If it has not, this machine's clock is wrong."
+                }
+                Some(
+                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+                ) => "Wait until the certificate begins, or set this machine's clock.",
+                Some(
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. },
+                ) => {
+                    "Get a certificate for this very name, or mend the name: this one is for others."
+                }
+                Some(CertificateError::UnknownIssuer) => {
+                    "Let a certificate authority sign it that browsers know, and send the intermediate certificates along; a self-signed one is for development. If the authority is your own, add its root to this machine (SSL_CERT_FILE)."
+                }
+                _ => {
+                    "Check the certificate: its name, its dates, its chain, and that this machine trusts its root."
+                }
+            },
         }
+    }
+}
+
+/// What is wrong with the certificate, if that is why there is no TLS.
+fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(error) => Some(error),
+        _ => None,
     }
 }
 
@@ -67,13 +93,16 @@ pub(super) async fn reach_by(
         .trim_start_matches('[')
         .trim_end_matches(']')
         .to_owned();
-    let addresses = tokio::net::lookup_host((bare.as_str(), origin.port())).await;
-    let addresses: Vec<_> = addresses
-        .map_err(|error| Unreached::Name {
-            host: host(),
-            error,
-        })?
-        .collect();
+    let unnamed = |error| Unreached::Name {
+        host: host(),
+        error,
+    };
+    let addresses = subject.resolver.resolve(&bare, origin.port()).await;
+    let addresses = addresses.map_err(unnamed)?;
+    if addresses.is_empty() {
+        let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        return Err(unnamed(error));
+    }
     let tcp = TcpStream::connect(addresses.as_slice())
         .await
         .map_err(|error| Unreached::Connect {

@@ -21,7 +21,11 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
     let probed = match probe(settings.clone(), Arc::clone(&subject.entropy)).await {
         Ok(probed) => probed,
         Err(unusable) => {
-            let (cause, advice) = match unusable.error {
+            let (cause, advice) = match &unusable.error {
+                StoreError::Refused(why) if AUTH.contains(&why.as_str()) => (
+                    Cause::Configuration,
+                    "Compare user and password with the store's (ACL WHOAMI, requirepass); a secret may have been changed there.",
+                ),
                 StoreError::Refused(_) => (
                     Cause::Configuration,
                     "Give the store's user the rights that config/sidegate.yaml lists.",
@@ -67,3 +71,6 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
 }
 
 const NAME: &str = "session store";
+
+/// What servers say to a wrong user or password, or to none, and what the client library makes of it.
+const AUTH: [&str; 3] = ["AUTH", "WRONGPASS", "NOAUTH"];

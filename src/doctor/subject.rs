@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
 use super::PATIENCE;
 use crate::config::Loaded;
 use crate::config::Tenant;
+use crate::config::TenantName;
 use crate::crypto::Entropy;
 use crate::crypto::tls;
 use crate::gateway::Site;
 use crate::http::Origin;
 use crate::time::Clock;
+use crate::upstream::Resolve;
 
 /// A configuration with what is needed to try it.
 pub struct Subject {
@@ -25,16 +28,19 @@ pub struct Subject {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) resolver: Arc<dyn Resolve>,
     /// How long one step may take.
     pub patience: Duration,
 }
 
 impl Subject {
-    /// Prepares the examination of `loaded`. `clock` is the one that is compared with the provider's.
+    /// Prepares the examination of `loaded`. `clock` is the one that is compared with the provider's,
+    /// `resolver` knows the addresses of names.
     pub fn new(
         loaded: Loaded,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        resolver: Arc<dyn Resolve>,
     ) -> Result<Self, Unfit> {
         let tls = tls::client_config();
         let http = reqwest::Client::builder()
@@ -42,15 +48,13 @@ impl Subject {
             // What is looked at is the first answer.
             .redirect(redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(Arc::new(Names(Arc::clone(&resolver))))
             .referer(false)
             .http1_only()
             .timeout(PATIENCE)
             .user_agent(concat!("sidegate-doctor/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let site = Site::new(
-            loaded.config.first.public_url.clone(),
-            loaded.config.endpoint_prefix.clone(),
-        );
+        let site = site(&loaded, &loaded.config.first.public_url);
         Ok(Self {
             loaded: Arc::new(loaded),
             tenant: 0,
@@ -59,6 +63,7 @@ impl Subject {
             tls,
             clock,
             entropy,
+            resolver,
             patience: PATIENCE,
         })
     }
@@ -67,6 +72,13 @@ impl Subject {
     pub(super) fn tenant(&self) -> &Tenant {
         let config = &self.loaded.config;
         config.tenants().nth(self.tenant).unwrap_or(&config.first)
+    }
+
+    /// What tells the sessions of the tenant from those of all others, beside the host.
+    pub(super) fn realm(&self) -> String {
+        let tenant = self.tenant();
+        let provider = &tenant.provider;
+        provider.realm(tenant.name.as_ref().map(TenantName::as_str))
     }
 
     /// Whatever a step has to look at, each for itself.
@@ -83,18 +95,39 @@ impl Subject {
     }
 
     fn at(&self, tenant: usize, url: &Origin) -> Self {
-        let prefix = self.loaded.config.endpoint_prefix.clone();
         Self {
             loaded: Arc::clone(&self.loaded),
             tenant,
-            site: Site::new(url.clone(), prefix),
+            site: site(&self.loaded, url),
             http: self.http.clone(),
             tls: Arc::clone(&self.tls),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            resolver: Arc::clone(&self.resolver),
             patience: self.patience,
         }
     }
+}
+
+/// Our resolver, for the HTTP client.
+struct Names(Arc<dyn Resolve>);
+
+impl dns::Resolve for Names {
+    fn resolve(&self, name: dns::Name) -> dns::Resolving {
+        let resolver = Arc::clone(&self.0);
+        Box::pin(async move {
+            // The client puts the port in.
+            let addresses = resolver.resolve(name.as_str(), 0).await?;
+            let addresses: dns::Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// As the gateway makes it.
+fn site(loaded: &Loaded, url: &Origin) -> Site {
+    let config = &loaded.config;
+    Site::new(url.clone(), config.endpoint_prefix.clone()).framed_by(config.framing.clone())
 }
 
 /// What a step looks at.

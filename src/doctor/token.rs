@@ -12,6 +12,7 @@ use crate::config::rotation::STAGE;
 use crate::crypto::secret::AuthorizationCode;
 use crate::crypto::secret::ClientSecret;
 use crate::fault::Fault;
+use crate::http::Origin;
 use crate::oauth::Provider;
 use crate::oauth::ProviderClient;
 use crate::oauth::TokenEndpoint as _;
@@ -24,15 +25,17 @@ use crate::oauth::provider::Client;
 use crate::oauth::provider::Pkce;
 
 pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
-    let Client::Web(secrets) = &subject.tenant().provider.client else {
-        return vec![judge(NAME, &ask(subject, None).await)];
+    let provider = &subject.tenant().provider;
+    let auth = &provider.auth;
+    let Client::Web(secrets) = &provider.client else {
+        return vec![judge(NAME, &ask(subject, auth, None).await)];
     };
     let pair = secrets.pair();
-    let first = ask(subject, Some(pair.first()));
+    let first = ask(subject, auth, Some(pair.first()));
     let Some(next) = pair.next() else {
         return vec![judge(FIRST, &first.await)];
     };
-    let (first, next) = tokio::join!(first, ask(subject, Some(next)));
+    let (first, next) = tokio::join!(first, ask(subject, auth, Some(next)));
     let (mut first, mut next) = (judge(FIRST, &first), judge(NEXT, &next));
     // One that works is enough, for now.
     match (first.cause, next.cause) {
@@ -49,6 +52,15 @@ pub(super) async fn look(subject: &Subject) -> Vec<Finding> {
     vec![first, next]
 }
 
+/// The same question to another tenant's authorization server, with the secret that works or is to work.
+pub(super) async fn at_partner(subject: &Subject, auth: &Origin) -> Finding {
+    let outcome = match &subject.tenant().provider.client {
+        Client::Web(secrets) => ask(subject, auth, Some(secrets.pair().first())).await,
+        Client::Public => ask(subject, auth, None).await,
+    };
+    judge(NAME, &outcome)
+}
+
 fn soften(refused: &mut Finding, advice: &str) {
     if refused.code == Some(Fault::ClientRefused.code()) {
         refused.status = Status::Warning;
@@ -57,7 +69,11 @@ fn soften(refused: &mut Finding, advice: &str) {
     }
 }
 
-async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), TokenError> {
+async fn ask(
+    subject: &Subject,
+    auth: &Origin,
+    secret: Option<&ClientSecret>,
+) -> Result<(), TokenError> {
     let known = &subject.tenant().provider;
     let unusable = || TokenError::Refused(TokenErrorCode::Other);
     let secret = secret.and_then(|secret| ClientSecret::parse(secret.expose()).ok());
@@ -71,7 +87,7 @@ async fn ask(subject: &Subject, secret: Option<&ClientSecret>) -> Result<(), Tok
         business_unit: known.business_unit,
         permissions: known.permissions.clone(),
         pkce: known.pkce,
-        auth: known.auth.clone(),
+        auth: auth.clone(),
         fence: known.fence.clone(),
         partner: None,
     };

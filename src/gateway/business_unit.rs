@@ -54,7 +54,8 @@ impl Worker {
         }
         gateway
             .cross_site
-            .check(&parts.method, &parts.headers, &gateway.site)?;
+            .check(&parts.method, &parts.headers, &gateway.site)
+            .map_err(|reason| gateway.forged(reason))?;
         let live = match self.look_up(&parts.headers, gateway.clock.now()).await {
             Lookup::Live(live) => live,
             Lookup::Unavailable => return Err(Stop::store_unavailable()),

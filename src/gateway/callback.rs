@@ -369,4 +369,4 @@ impl SignInError {
 }
 
 /// A scope longer than this is not carried in the cookie: all scopes of a package are 1.5 KB.
-const MAX_SCOPE: usize = 512;
+pub const MAX_SCOPE: usize = 512;

@@ -21,6 +21,7 @@ use crate::http::Target;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
+use crate::telemetry::metrics::labels::Forgery;
 
 /// What decides about heads at one site.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +103,7 @@ impl<'a> Ground<'a> {
     }
 
     /// The cross-site check of a request that has a session.
-    pub(super) fn check_session(self, parts: &Parts, websocket: bool) -> Result<(), Fault> {
+    pub(super) fn check_session(self, parts: &Parts, websocket: bool) -> Result<(), Forgery> {
         if websocket {
             self.cross_site.check_websocket(&parts.headers, self.site)
         } else {

@@ -10,6 +10,7 @@ use http::request::Parts;
 use super::site::Site;
 use crate::fault::Fault;
 use crate::http::Origin;
+use crate::telemetry::metrics::labels::Forgery;
 
 /// What the operator says about requests from elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +53,11 @@ impl CrossSite {
         method: &Method,
         headers: &HeaderMap,
         site: &Site,
-    ) -> Result<(), Fault> {
-        if method.is_safe() || self.is_proven(headers, site) {
-            Ok(())
-        } else {
-            Err(Fault::CrossSite)
+    ) -> Result<(), Forgery> {
+        if method.is_safe() {
+            return Ok(());
         }
+        self.prove(headers, site)
     }
 
     /// The check for a proxy in front that asks on behalf of another request. It may have kept from us
@@ -67,7 +67,7 @@ impl CrossSite {
         method: &Method,
         headers: &HeaderMap,
         site: &Site,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Forgery> {
         let silent = !headers.contains_key(SEC_FETCH_SITE) && !headers.contains_key(header::ORIGIN);
         if silent {
             return Ok(());
@@ -77,17 +77,17 @@ impl CrossSite {
 
     /// The check for WebSocket handshakes, which browsers let any site send (RFC 6455 §10.2): an
     /// `Origin` that equals ours or an allowed one, nothing less.
-    pub(super) fn check_websocket(&self, headers: &HeaderMap, site: &Site) -> Result<(), Fault> {
+    pub(super) fn check_websocket(&self, headers: &HeaderMap, site: &Site) -> Result<(), Forgery> {
         match Field::of(headers, &header::ORIGIN) {
             Field::Once(origin) if site.is_own(origin.as_bytes()) => Ok(()),
             _ if self.allowed_origin(headers).is_some() => Ok(()),
-            _ => Err(Fault::CrossSite),
+            _ => Err(Forgery::Websocket),
         }
     }
 
     /// The check for routes that other sites may link to and do nothing else with: no fetch, no image,
     /// no script, no form (Fetch Metadata, resource isolation).
-    pub(super) fn check_isolation(&self, parts: &Parts) -> Result<(), Fault> {
+    pub(super) fn check_isolation(&self, parts: &Parts) -> Result<(), Forgery> {
         let headers = &parts.headers;
         let from = Field::of(headers, &SEC_FETCH_SITE);
         let near = match from {
@@ -103,25 +103,41 @@ impl CrossSite {
         if near || followed || self.allowed_origin(headers).is_some() {
             Ok(())
         } else {
-            Err(Fault::Isolated)
+            Err(Forgery::Isolated)
         }
     }
 
     /// Fetch Metadata, else an `Origin` that equals ours, else the configured field.
-    fn is_proven(&self, headers: &HeaderMap, site: &Site) -> bool {
+    fn prove(&self, headers: &HeaderMap, site: &Site) -> Result<(), Forgery> {
         if self.allowed_origin(headers).is_some() {
-            return true;
+            return Ok(());
         }
         let from = Field::of(headers, &SEC_FETCH_SITE);
         let origin = Field::of(headers, &header::ORIGIN);
-        match (from, origin) {
-            (Field::Once(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
-            (Field::Absent, Field::Once(origin)) => site.is_own(origin.as_bytes()),
-            (Field::Absent, Field::Absent) => self
-                .header
-                .as_ref()
-                .is_some_and(|name| headers.contains_key(name)),
-            (Field::Repeated, _) | (_, Field::Repeated) => false,
+        let (proven, otherwise) = match (from, origin) {
+            (Field::Once(from), _) => {
+                let ours = matches!(from.as_bytes(), b"same-origin" | b"none");
+                (ours, Forgery::Site)
+            }
+            (Field::Absent, Field::Once(origin)) => {
+                (site.is_own(origin.as_bytes()), Forgery::Origin)
+            }
+            (Field::Absent, Field::Absent) => {
+                let said = self.header.as_ref();
+                let said = said.is_some_and(|name| headers.contains_key(name));
+                (said, Forgery::Silent)
+            }
+            (Field::Repeated, _) | (_, Field::Repeated) => (false, Forgery::Repeated),
+        };
+        if proven { Ok(()) } else { Err(otherwise) }
+    }
+}
+
+impl From<Forgery> for Fault {
+    fn from(reason: Forgery) -> Self {
+        match reason {
+            Forgery::Isolated => Self::Isolated,
+            _ => Self::CrossSite,
         }
     }
 }

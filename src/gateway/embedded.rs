@@ -146,7 +146,8 @@ impl Worker {
         let gateway = &self.gateway;
         gateway
             .cross_site
-            .check(&Method::POST, &parts.headers, &gateway.site)?;
+            .check(&Method::POST, &parts.headers, &gateway.site)
+            .map_err(|reason| gateway.forged(reason))?;
         let read = body::read_limited(body, MAX_HANDOVER).await;
         let sealed = read.map_err(|_| Fault::HandoverRefused)?;
         let (jar, now) = (Jar::from(parts), gateway.clock.now());

@@ -186,12 +186,16 @@ impl Worker {
         } else {
             &parts.method
         };
-        cross_site.check_on_behalf(method, &parts.headers, site)?;
+        let check = |method: &Method| {
+            let checked = cross_site.check_on_behalf(method, &parts.headers, site);
+            checked.map_err(|reason| self.gateway.forged(reason))
+        };
+        check(method)?;
         for name in ["x-forwarded-method", "x-original-method"] {
             for method in parts.headers.get_all(name) {
                 let method = Method::from_bytes(method.as_bytes());
                 let method = method.map_err(|_| Fault::MalformedRequest)?;
-                cross_site.check_on_behalf(&method, &parts.headers, site)?;
+                check(&method)?;
             }
         }
         Ok(())
@@ -213,7 +217,8 @@ impl Worker {
         }
         self.gateway
             .cross_site
-            .check(&parts.method, &parts.headers, site)?;
+            .check(&parts.method, &parts.headers, site)
+            .map_err(|reason| self.gateway.forged(reason))?;
         let mut reply = match self.audience(parts) {
             Audience::Person => self.voice(parts).signed_out(&site.login_url("/")),
             Audience::Program | Audience::Soap(_) => reply::empty(StatusCode::NO_CONTENT),

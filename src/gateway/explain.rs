@@ -219,7 +219,9 @@ impl Terms<'_> {
         }
         if route.isolated {
             told.cross_site = Some(false);
-            self.cross_site.check_isolation(parts)?;
+            self.cross_site
+                .check_isolation(parts)
+                .map_err(Fault::from)?;
             told.cross_site = Some(true);
         }
         if matches!(route.access, Access::JourneyBuilder(_)) {
@@ -246,7 +248,8 @@ impl Terms<'_> {
         }
         let live = if route.access.asks_for_session() && signed_in {
             told.cross_site = Some(false);
-            self.ground().check_session(parts, websocket)?;
+            let checked = self.ground().check_session(parts, websocket);
+            checked.map_err(Fault::from)?;
             told.cross_site = Some(true);
             Some(self.somebody(route.rule.as_deref()))
         } else {
@@ -293,7 +296,7 @@ impl Terms<'_> {
                 permissions: self.provider.permissions.are_told(),
             },
         };
-        let way = outgoing::way(route, live, &self.provider.fence)?;
+        let way = outgoing::way(route, live, &self.provider.fence).map_err(Fault::from)?;
         let head = outgoing.head(way, live)?;
         let (uri, headers) = head.head();
         told.to = Some(way.to_string());

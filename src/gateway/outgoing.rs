@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::http::Target;
 use crate::oauth::Fence;
 use crate::session::Live;
+use crate::telemetry::metrics::labels::Fenced;
 use crate::upstream::Way;
 
 /// All that decides what goes out, but for the session.
@@ -33,7 +34,7 @@ pub(super) fn way<'a>(
     route: &'a Route,
     live: Option<&'a Live>,
     fence: &Fence,
-) -> Result<Way<'a>, Fault> {
+) -> Result<Way<'a>, Astray> {
     match &route.to {
         Destination::Tool(upstream) => Ok(Way::Tool(upstream)),
         Destination::Rest | Destination::Soap => {
@@ -42,12 +43,12 @@ pub(super) fn way<'a>(
                 Destination::Soap => session.and_then(|session| session.soap.as_ref()),
                 _ => session.and_then(|session| session.rest.as_ref()),
             };
-            let url = url.ok_or(Fault::NoInstanceUrl)?;
+            let url = url.ok_or(Astray::Nowhere)?;
             let origin = url.origin();
             let tenant = session.and_then(|session| session.tenant.as_ref());
-            let fence = fence.of(tenant).ok_or(Fault::OutsideFence)?;
+            let fence = fence.of(tenant).ok_or(Astray::Fenced(Fenced::NotLetIn))?;
             if !fence.admits(origin) {
-                return Err(Fault::OutsideFence);
+                return Err(Astray::Fenced(Fenced::Outside));
             }
             let public_only = !fence.names(origin);
             Ok(Way::Tenant {
@@ -55,6 +56,24 @@ pub(super) fn way<'a>(
                 host: url.host(),
                 public_only,
             })
+        }
+    }
+}
+
+/// Why a route leads nowhere for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Astray {
+    /// The session knows no base URL.
+    Nowhere,
+    /// The fence stands in between.
+    Fenced(Fenced),
+}
+
+impl From<Astray> for Fault {
+    fn from(astray: Astray) -> Self {
+        match astray {
+            Astray::Nowhere => Self::NoInstanceUrl,
+            Astray::Fenced(_) => Self::OutsideFence,
         }
     }
 }

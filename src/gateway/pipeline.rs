@@ -134,7 +134,8 @@ impl Worker {
             (Lookup::NotPresented | Lookup::Invalid, Access::SignedIn) => return Err(Stop::SignIn),
             (Lookup::NotPresented | Lookup::Invalid, _) => return Ok(None),
         };
-        self.gateway.ground().check_session(parts, websocket)?;
+        let checked = self.gateway.ground().check_session(parts, websocket);
+        checked.map_err(|reason| self.gateway.forged(reason))?;
         match self.fresh(live, now).await {
             Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
             outcome => outcome.map(Some),

@@ -54,7 +54,8 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         if route.isolated {
-            self.gateway.cross_site.check_isolation(parts)?;
+            let checked = self.gateway.cross_site.check_isolation(parts);
+            checked.map_err(|reason| self.gateway.forged(reason))?;
         }
         let (body, signed) = match route.access {
             Access::JourneyBuilder(passes) => {
@@ -247,7 +248,9 @@ impl Passage<'_> {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let live = current.map(|current| current.live.as_ref());
         let Self { worker, outgoing } = self;
-        let way = way(outgoing.route, live, &worker.gateway.provider.fence)?;
+        let gateway = &worker.gateway;
+        let way = way(outgoing.route, live, &gateway.provider.fence)
+            .map_err(|astray| gateway.astray(astray))?;
         let harmless = outgoing.parts.method.is_idempotent()
             && matches!(body, RequestBody::Empty)
             && !outgoing.websocket;

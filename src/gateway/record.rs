@@ -33,6 +33,7 @@ pub(super) struct Record {
     clock: Arc<dyn Clock>,
     started: Instant,
     asked: Option<Instant>,
+    own: Option<std::time::Duration>,
     upstream: Option<std::time::Duration>,
     id: RequestId,
     client: IpAddr,
@@ -71,6 +72,7 @@ impl Record {
             clock,
             started: Instant::now(),
             asked: None,
+            own: None,
             upstream: None,
             id,
             client,
@@ -142,7 +144,9 @@ impl Record {
 
     /// The request goes to an upstream.
     pub(super) fn asked(&mut self) {
-        self.asked = Some(Instant::now());
+        let now = Instant::now();
+        self.asked = Some(now);
+        self.own = Some(now.saturating_duration_since(self.started));
     }
 
     /// The upstream answered.
@@ -217,6 +221,7 @@ impl Drop for Record {
             status: self.status,
             fault: self.fault,
             whole,
+            own: self.own,
             upstream: self.upstream,
         });
         let Some(log) = &self.log else { return };

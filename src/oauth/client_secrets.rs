@@ -57,7 +57,7 @@ impl ClientSecrets {
     }
 
     /// The provider accepted a secret of `pair`.
-    pub(super) fn accepted(&self, pair: &Arc<SecretPair>, which: Which, now: UnixTime) {
+    pub(crate) fn accepted(&self, pair: &Arc<SecretPair>, which: Which, now: UnixTime) {
         let next = which == Which::Next;
         pair.next_works.store(next, Ordering::Relaxed);
         let known = self.in_use().is_some_and(|known| known.which == which);

@@ -106,6 +106,22 @@ impl Fence {
     }
 }
 
+impl Fence {
+    /// The origins that rules name one by one. A loopback host of any port is none, and loopback without a
+    /// scheme is two.
+    pub fn named(&self) -> Vec<Origin> {
+        let named = self.rules.iter().flat_map(|rule| match rule {
+            HostRule::Label { .. } | HostRule::Local { .. } => Vec::new(),
+            HostRule::Host(host) => Origin::from_authority(Scheme::Https, host)
+                .into_iter()
+                .filter(|origin| !origin.is_loopback())
+                .collect(),
+            HostRule::Exact(origins) => origins.clone(),
+        });
+        named.collect()
+    }
+}
+
 /// A base URL of a tenant that passed the fence. Only a [`Fence`] makes one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InstanceUrl {
@@ -385,6 +401,30 @@ mod tests {
         assert!(names("http://127.0.0.1:9100"));
         assert!(!names("https://other.rest.example.com"));
         assert!(!names("https://own.rest.example.com:8443"));
+    }
+
+    #[test]
+    fn what_is_named_can_be_gone_through() {
+        let all = fence(&[
+            "*.rest.example.com",
+            "own.rest.example.com",
+            "127.0.0.1",
+            "127.0.0.1:9100",
+            "http://localhost:9200",
+            "api.example:8443",
+        ]);
+        let named: Vec<_> = all.named().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            named,
+            [
+                "https://own.rest.example.com",
+                "http://127.0.0.1:9100",
+                "https://127.0.0.1:9100",
+                "http://localhost:9200",
+                "https://api.example:8443",
+            ]
+        );
+        assert_eq!(Fence::marketing_cloud().named(), []);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::endpoint::TokenEndpoint;
 use super::endpoint::TokenError;
 use super::error::TokenErrorCode;
 use super::provider::BusinessUnit;
+use super::reply::ReplyError;
 use super::token::Granted;
 use super::userinfo::Identity;
 use crate::crypto::secret::AccessToken;
@@ -16,6 +17,8 @@ use crate::crypto::secret::RefreshToken;
 use crate::telemetry::metrics::Events;
 use crate::telemetry::metrics::labels::Answer;
 use crate::telemetry::metrics::labels::Call;
+use crate::telemetry::metrics::labels::Fenced;
+use crate::telemetry::metrics::labels::Post;
 
 /// A token endpoint whose calls are counted. Stands inside of the breaker: a call that the breaker
 /// holds back is none.
@@ -45,6 +48,14 @@ impl<E: TokenEndpoint> Metered<E> {
         };
         let outcome = work.await;
         timer.answer = answer(&outcome);
+        if let Some(reason) = fenced(&outcome) {
+            let at = match call {
+                Call::Exchange => Post::Exchange,
+                Call::Refresh => Post::Refresh,
+                Call::Userinfo => Post::Userinfo,
+            };
+            self.events.fenced(at, reason);
+        }
         outcome
     }
 }
@@ -57,6 +68,15 @@ fn answer<T>(outcome: &Result<T, TokenError>) -> Answer {
         Err(TokenError::Refused(_)) => Answer::Refused,
         Err(TokenError::Unavailable { .. }) => Answer::Unavailable,
         Err(TokenError::BadReply(_)) => Answer::Unusable,
+    }
+}
+
+/// Whether the reply names a host that tokens may not go to.
+fn fenced<T>(outcome: &Result<T, TokenError>) -> Option<Fenced> {
+    match outcome {
+        Err(TokenError::BadReply(ReplyError::OutsideFence(_))) => Some(Fenced::Outside),
+        Err(TokenError::BadReply(ReplyError::OtherTenant(_))) => Some(Fenced::OtherTenant),
+        _ => None,
     }
 }
 

@@ -164,7 +164,7 @@ impl RawPermission<'_> {
 const MAX_NAME: usize = 128;
 
 /// What all kept names may take together: they travel in the cookie and in a header field.
-const MAX_BYTES: usize = 1024;
+pub const MAX_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,16 @@ impl Provider {
             && self.partner == *partner
     }
 
+    /// What tells the sessions of this package, at the tenant that operators call `name`, from all others of
+    /// the same host.
+    pub fn realm(&self, name: Option<&str>) -> String {
+        let package = format!("{}/{}", self.subdomain, self.client_id.as_str());
+        match name {
+            None => package,
+            Some(name) => format!("{name}/{package}"),
+        }
+    }
+
     /// The tenant of a person whose callback names `tssd`; `None` is the configured one.
     pub fn tenant_of(&self, tssd: Option<Subdomain>) -> Result<Option<Subdomain>, CallbackError> {
         match (tssd, &self.partner) {

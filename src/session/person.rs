@@ -36,6 +36,30 @@ pub struct RecentUnit {
 }
 
 impl Person {
+    /// With everything as long as it gets: what userinfo tells in practice, and `permissions` bytes of
+    /// permissions.
+    pub fn largest(permissions: usize) -> Self {
+        let long = |length| "x".repeat(length);
+        let id = u64::from(u32::MAX);
+        let unit = RecentUnit {
+            id,
+            name: Some(long(MAX_NAME)),
+        };
+        Self {
+            sub: "1".repeat(12),
+            name: Some(long(64)),
+            email: Some(long(64)),
+            preferred_username: Some(long(64)),
+            enterprise: Some(id),
+            business_unit: Some(id),
+            permissions: (permissions > 0)
+                .then(|| long(permissions))
+                .into_iter()
+                .collect(),
+            recent: vec![unit; MAX_RECENT],
+        }
+    }
+
     /// The person of a new session.
     pub fn of(identity: Identity) -> Self {
         let name = identity.unit_name.as_deref().map(shortened);

@@ -10,6 +10,7 @@ mod keys;
 pub mod labels;
 mod latency;
 pub mod meter;
+mod pools;
 mod traffic;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -23,6 +24,10 @@ pub use latency::Total;
 pub use meter::Meter;
 pub use meter::Open;
 pub use meter::Slot;
+pub use pools::Held as PoolHeld;
+pub use pools::Pool;
+pub use pools::Pools;
+pub use pools::TENANTS;
 pub use traffic::Totals;
 pub use traffic::Traffic;
 
@@ -34,7 +39,11 @@ pub fn registry(now: UnixTime) -> Registry {
     registry.register(
         "build",
         "What is running",
-        Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        Info::new([
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("commit", env!("SIDEGATE_COMMIT")),
+            ("features", FEATURES),
+        ]),
     );
     let started = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
     started.set(seconds(now));
@@ -46,6 +55,13 @@ pub fn registry(now: UnixTime) -> Registry {
     );
     registry
 }
+
+/// What was chosen when the program was built.
+const FEATURES: &str = if cfg!(feature = "mimalloc") {
+    "mimalloc"
+} else {
+    ""
+};
 
 /// A timestamp as Prometheus wants it.
 pub fn seconds(at: UnixTime) -> f64 {

@@ -34,6 +34,8 @@ use super::settings::Upstream;
 use super::shared::Tool;
 use super::shared::Upstreams;
 use crate::http::Origin;
+use crate::telemetry::metrics::Pool;
+use crate::telemetry::metrics::TENANTS;
 
 /// A worker's way to all upstreams.
 pub struct Client {
@@ -41,6 +43,8 @@ pub struct Client {
     tools: Vec<Rc<Cluster>>,
     /// Each with whether its name has to lead to public addresses.
     tenants: RefCell<HashMap<Origin, (Rc<Cluster>, bool), RandomState>>,
+    /// Counts the connections to all of them.
+    of_tenants: Rc<Pool>,
     connector: Connector,
     dice: Dice,
 }
@@ -85,13 +89,21 @@ impl Client {
             let slot = tools.position(|known| Arc::ptr_eq(known, tool))?;
             before.tools.get(slot).map(Rc::clone)
         };
+        let pools = shared.pools();
         let cluster = |tool: &Arc<Tool>| {
-            let member =
-                |endpoint| Member::new(Arc::clone(endpoint), shared.limits, shared.timeouts);
-            known(tool).unwrap_or_else(|| Rc::new(Cluster::new(tool.endpoints.iter().map(member))))
+            known(tool).unwrap_or_else(|| {
+                let pool = pools.meter(tool.pool);
+                let member = |endpoint| {
+                    let (endpoint, pool) = (Arc::clone(endpoint), Rc::clone(&pool));
+                    Member::new(endpoint, pool, shared.limits, shared.timeouts)
+                };
+                Rc::new(Cluster::new(tool.endpoints.iter().map(member)))
+            })
         };
+        let of_tenants = before.map(|before| Rc::clone(&before.of_tenants));
         Self {
             tools: shared.tools.iter().map(cluster).collect(),
+            of_tenants: of_tenants.unwrap_or_else(|| pools.meter(TENANTS)),
             tenants: before.map_or_else(RefCell::default, |before| before.tenants.clone()),
             connector: Connector::new(),
             dice: Dice::new(seed),
@@ -186,7 +198,8 @@ impl Client {
             return Rc::clone(cluster);
         }
         let endpoint = self.shared.tenant(origin, public_only);
-        let member = Member::new(endpoint, self.shared.limits, self.shared.timeouts);
+        let pool = Rc::clone(&self.of_tenants);
+        let member = Member::new(endpoint, pool, self.shared.limits, self.shared.timeouts);
         let cluster = Rc::new(Cluster::new([member]));
         tenants.insert(origin.clone(), (Rc::clone(&cluster), public_only));
         cluster

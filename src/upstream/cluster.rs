@@ -271,6 +271,7 @@ mod tests {
             let endpoint = Endpoint::of_tool(&address, Protocol::Http1, interval, &making);
             Member::new(
                 Arc::new(endpoint),
+                Rc::default(),
                 PoolLimits::default(),
                 Timeouts::default(),
             )

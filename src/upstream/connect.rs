@@ -23,6 +23,7 @@ use super::error::UpstreamError;
 use super::settings::Protocol;
 use super::stream::Stream;
 use crate::http::Scheme;
+use crate::telemetry::metrics::PoolHeld;
 
 /// Opens connections for one worker.
 pub(super) struct Connector {
@@ -34,6 +35,17 @@ pub(super) struct Connector {
 pub(super) enum Connected {
     Own(Connection),
     Shared(Multiplexed),
+}
+
+impl Connected {
+    /// Counted as open until it is dropped.
+    pub(super) fn counted(mut self, held: PoolHeld) -> Self {
+        match &mut self {
+            Self::Own(connection) => connection.counted = Some(held),
+            Self::Shared(shared) => shared.counted = Some(Rc::new(held)),
+        }
+        self
+    }
 }
 
 impl Connector {
@@ -83,6 +95,7 @@ impl Connector {
             sender,
             keep: Cell::new(None),
             alarm: None,
+            counted: None,
             _driver: Driver(driver.abort_handle()),
         }))
     }
@@ -98,6 +111,7 @@ impl Connector {
         Ok(Connected::Shared(Multiplexed {
             sender,
             tls,
+            counted: None,
             _driver: Rc::new(Driver(driver.abort_handle())),
         }))
     }
@@ -110,6 +124,7 @@ pub(super) struct Connection {
     pub(super) keep: Cell<Option<Duration>>,
     /// For the deadlines of its requests.
     pub(super) alarm: Option<Alarm>,
+    counted: Option<PoolHeld>,
     _driver: Driver,
 }
 
@@ -140,6 +155,7 @@ impl Connection {
 pub(super) struct Multiplexed {
     pub(super) sender: http2::SendRequest<RequestBody>,
     tls: bool,
+    counted: Option<Rc<PoolHeld>>,
     _driver: Rc<Driver>,
 }
 

@@ -25,11 +25,14 @@ use super::settings::Protocol;
 use super::settings::Timeouts;
 use super::vitals::Standing;
 use super::vitals::Vitals;
+use crate::telemetry::metrics::Pool;
+use crate::telemetry::metrics::PoolHeld as Held;
 
 /// An address and a worker's connections to it.
 pub(super) struct Member {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) vitals: Vitals,
+    pool: Rc<Pool>,
     limits: PoolLimits,
     timeouts: Timeouts,
     /// Kept HTTP/1.1 connections, the one used last on top.
@@ -50,13 +53,20 @@ pub(super) struct Member {
 struct Idle {
     connection: Connection,
     since: Instant,
+    _counted: Held,
 }
 
 impl Member {
-    pub(super) fn new(endpoint: Arc<Endpoint>, limits: PoolLimits, timeouts: Timeouts) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        pool: Rc<Pool>,
+        limits: PoolLimits,
+        timeouts: Timeouts,
+    ) -> Self {
         Self {
             endpoint,
             vitals: Vitals::default(),
+            pool,
             limits,
             timeouts,
             idle: RefCell::default(),
@@ -139,6 +149,7 @@ impl Member {
             idle.push(Idle {
                 connection,
                 since: Instant::now(),
+                _counted: self.pool.idle(),
             });
         }
     }
@@ -205,9 +216,16 @@ impl Member {
     }
 
     async fn connect(&self, connector: &Connector) -> Result<Connected, UpstreamError> {
-        timeout(self.timeouts.connect, connector.connect(&self.endpoint))
-            .await
-            .map_err(|_| UpstreamError::ConnectTimeout)?
+        let connecting = connector.connect(&self.endpoint);
+        let outcome = timeout(self.timeouts.connect, connecting).await;
+        let outcome = outcome.unwrap_or(Err(UpstreamError::ConnectTimeout));
+        match outcome {
+            Ok(connected) => Ok(connected.counted(self.pool.opened())),
+            Err(error) => {
+                self.pool.failed();
+                Err(error)
+            }
+        }
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -251,14 +269,14 @@ impl Member {
 
     fn enter(self: &Rc<Self>) -> Slot {
         self.pending.set(self.pending.get() + 1);
-        Slot(Rc::clone(self))
+        Slot(Rc::clone(self), self.pool.active())
     }
 
     async fn wait_for_slot(&self) -> Result<(), UpstreamError> {
         if self.waiting.get() >= MAX_WAITING {
             return Err(UpstreamError::Full);
         }
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = (Waiting::begin(&self.waiting), self.pool.waiting());
         let free = async {
             // First come, first served: a permit that was left over wakes one for nothing.
             while self.pending.get() >= self.limits.max_connections {
@@ -279,7 +297,10 @@ impl Idle {
 }
 
 /// One request under way.
-pub(super) struct Slot(pub(super) Rc<Member>);
+pub(super) struct Slot(
+    pub(super) Rc<Member>,
+    #[expect(dead_code, reason = "counts")] Held,
+);
 
 impl Drop for Slot {
     fn drop(&mut self) {

@@ -19,6 +19,7 @@ use super::tls::ClientTls;
 use super::tls::UpstreamTlsError;
 use crate::crypto;
 use crate::http::Origin;
+use crate::telemetry::metrics::Pools;
 
 /// All upstreams, by slot.
 pub struct Upstreams {
@@ -27,10 +28,13 @@ pub struct Upstreams {
     pub(super) timeouts: Timeouts,
     resolver: Arc<dyn Resolve>,
     tls: Arc<ClientTls>,
+    pools: Arc<Pools>,
 }
 
 /// An upstream of a route.
 pub(super) struct Tool {
+    /// Where its numbers are.
+    pub(super) pool: usize,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     /// What was configured.
     of: Upstream,
@@ -67,6 +71,8 @@ impl Upstreams {
         timeouts: Timeouts,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, UpstreamTlsError> {
+        // Counters do not go back, whatever else is new.
+        let pools = before.map_or_else(Arc::default, |before| Arc::clone(&before.pools));
         // How often names are asked for is part of what knows them.
         let before = before.filter(|before| before.limits.resolve_every == limits.resolve_every);
         let tls = before.map_or_else(
@@ -95,6 +101,7 @@ impl Upstreams {
                 ))
             };
             Ok::<_, UpstreamTlsError>(Arc::new(Tool {
+                pool: pools.place(&upstream.to_string()),
                 endpoints: upstream.addresses.iter().map(endpoint).collect(),
                 of: upstream.clone(),
                 tls,
@@ -107,7 +114,13 @@ impl Upstreams {
             timeouts,
             tls,
             resolver,
+            pools,
         })
+    }
+
+    /// What is counted of their connections.
+    pub fn pools(&self) -> &Arc<Pools> {
+        &self.pools
     }
 
     /// The TLS that follows from files.

@@ -33,6 +33,10 @@ class Missing(Exception):
     """Something that is not on this machine."""
 
 
+class LeftOut(Exception):
+    """Something that even tests/run does not bring here."""
+
+
 def program(name):
     """The path of a program: from the tests' Python, which has some in wheels, or PATH."""
     beside = pathlib.Path(sys.executable).parent / name
@@ -358,6 +362,8 @@ def main(names):
             test()
             passed += 1
             print(f"ok      {test.__name__}", flush=True)
+        except LeftOut as why:
+            print(f"LEFT OUT: {test.__name__}: {why}", flush=True)
         except Missing as missing:
             print(f"LEFT OUT: {test.__name__}: {missing}; tests/run installs it", flush=True)
             failed += os.environ.get("SIDEGATE_TEST_ALL") == "1"

@@ -33,6 +33,7 @@ async fn a_gateway_in_good_health() {
         .map(|finding| (finding.name.as_ref(), finding.status))
         .collect();
     let upstream = format!("upstream {}", gate.tool.origin());
+    let api = format!("API host {}", gate.sandbox.origin());
     assert_eq!(
         told,
         [
@@ -45,7 +46,7 @@ async fn a_gateway_in_good_health() {
             ("clock", Status::Ok),
             ("authorize endpoint", Status::Ok),
             ("token endpoint, client_secret", Status::Ok),
-            ("tenant's hosts", Status::Ok),
+            (api.as_str(), Status::Ok),
             (upstream.as_str(), Status::Ok),
         ],
         "{found:#?}"
@@ -361,7 +362,12 @@ async fn a_tenant_that_is_not_there() {
             "{finding:?}"
         );
     }
-    assert_eq!(patient.program(false).await.0, 69);
+    let site = one(&found, "public URL");
+    assert!(
+        site.detail
+            .contains("another gateway: it sends people to 127.0.0.1"),
+        "{site:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,6 +95,7 @@ async fn a_refresh_and_a_late_comer_are_told_apart() {
     let served = [
         (requests("/mc/rest/", "read", "2xx"), 1),
         (duration("request", "/mc/rest/"), 1),
+        (duration("gateway", "/mc/rest/"), 1),
         (duration("upstream", "/mc/rest/"), 1),
     ];
     let served = served.each_ref().map(|(series, by)| (series.as_str(), *by));
@@ -220,8 +221,240 @@ async fn a_forged_request_moves_its_refusal_and_nothing_else() {
             (&requests("/", "write", "4xx"), 1),
             (&duration("request", "/"), 1),
             (r#"sidegate_refusals_total{code="SG-1006"}"#, 1),
+            (r#"sidegate_cross_site_refusals_total{reason="site"}"#, 1),
         ])
     );
+}
+
+/// Each reason by a request that has no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gave_a_forged_request_away_is_counted() {
+    let gate = Gate::with(Plan {
+        routes: "\n  - { path: /alone/, to: TOOL, isolated: true }\n  - { path: /, to: TOOL }\n"
+            .to_owned(),
+        ..Plan::default()
+    })
+    .await;
+    let mut browser = gate.signed_in("ada").await;
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for (reason, method, path, fields) in [
+        (
+            "site",
+            Method::POST,
+            "/x",
+            &[("sec-fetch-site", "cross-site")][..],
+        ),
+        (
+            "origin",
+            Method::POST,
+            "/x",
+            &[("origin", "https://evil.example")],
+        ),
+        ("silent", Method::DELETE, "/x", &[]),
+        (
+            "repeated",
+            Method::PUT,
+            "/x",
+            &[
+                ("origin", "https://a.example"),
+                ("origin", "https://b.example"),
+            ],
+        ),
+        ("websocket", Method::GET, "/x", &upgrade),
+        (
+            "isolated",
+            Method::GET,
+            "/alone/x",
+            &[("sec-fetch-site", "cross-site")],
+        ),
+        // Other endpoints of ours count the same.
+        ("silent", Method::POST, "/oauth2/sign_out", &[]),
+        ("silent", Method::POST, "/oauth2/business_unit", &[]),
+    ] {
+        let before = Scrape::of(&gate).await;
+        let answer = browser.send(method, path, fields, "".into()).await;
+        assert_eq!(answer.status, 403, "{reason}: {answer:?}");
+        let series = format!(r#"sidegate_cross_site_refusals_total{{reason="{reason}"}}"#);
+        let after = Scrape::of(&gate).await;
+        let moves = after.since(&before);
+        let forged: Vec<_> = moves
+            .iter()
+            .filter(|(series, _)| series.starts_with("sidegate_cross_site"))
+            .collect();
+        assert_eq!(forged, [(&series.as_str(), &1)], "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fence_counts_whom_it_held_back_where() {
+    let outside =
+        |call: &str| format!(r#"sidegate_fence_refusals_total{{at="{call}",reason="outside"}}"#);
+    let gate = Gate::with(Plan {
+        instance_hosts: Some("\"*.rest.marketingcloudapis.com\"".to_owned()),
+        ..Plan::default()
+    })
+    .await;
+    let before = Scrape::of(&gate).await;
+    let answer = gate.browser().sign_in("/", "ada").await;
+    assert_eq!(answer.code(), "SG-2013", "{answer:?}");
+    let after = Scrape::after(&gate, &before, 2).await;
+    let moves = after.since(&before);
+    let fence: Vec<_> = moves
+        .iter()
+        .filter(|(series, _)| series.starts_with("sidegate_fence"))
+        .collect();
+    assert_eq!(fence, [(&outside("exchange").as_str(), &1)]);
+    assert_eq!(moves[calls("exchange", "unusable").as_str()], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_and_requests_to_upstreams_are_counted_while_they_are() {
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    let puppet = Puppet::saying(endless).await;
+    let (long, slow) = (puppet.origin(), "/long/");
+    let gate = Gate::with(Plan {
+        routes: format!(
+            "\n  - {{ path: /mc/rest/, to: rest }}\n  - {{ path: {slow}, to: \"{long}\", access: public }}\n  \
+             - {{ path: /, to: TOOL }}\n"
+        ),
+        ..Plan::default()
+    })
+    .await;
+    let tool = gate.tool.origin().to_string();
+    let connections = |upstream: &str, state: &str| {
+        format!(r#"sidegate_upstream_connections{{upstream="{upstream}",state="{state}"}}"#)
+    };
+    let requests = |upstream: &str, state: &str| {
+        format!(r#"sidegate_upstream_requests{{upstream="{upstream}",state="{state}"}}"#)
+    };
+    let opened = |upstream: &str| {
+        format!(r#"sidegate_upstream_connections_opened_total{{upstream="{upstream}"}}"#)
+    };
+    let start = Scrape::of(&gate).await;
+    for upstream in [long.as_str(), &tool, "tenants"] {
+        for series in [
+            connections(upstream, "idle"),
+            connections(upstream, "in_use"),
+            requests(upstream, "active"),
+            requests(upstream, "waiting"),
+            opened(upstream),
+        ] {
+            assert_eq!(start.value(&series), 0, "{series}");
+        }
+    }
+    // An answer without an end has its connection until the client goes.
+    let site = gate.address();
+    let mut wire = Wire::connect(site).await;
+    wire.send(format!("GET {slow}x HTTP/1.1\r\nHost: {site}\r\n\r\n"))
+        .await;
+    wire.head().await.expect("an answer");
+    let busy = Scrape::of(&gate).await;
+    for (series, value) in [
+        (connections(&long, "in_use"), 1),
+        (connections(&long, "idle"), 0),
+        (requests(&long, "active"), 1),
+        (requests(&long, "waiting"), 0),
+        (opened(&long), 1),
+        (connections(&tool, "in_use"), 0),
+    ] {
+        assert_eq!(busy.value(&series), value, "{series}");
+    }
+    drop(wire);
+    let over = Scrape::when(&gate, &connections(&long, "in_use"), 0).await;
+    assert_eq!(over.value(&connections(&long, "idle")), 0, "it is closed");
+    Scrape::when(&gate, &requests(&long, "active"), 0).await;
+
+    let ada = gate.signed_in("ada").await;
+    assert_eq!(ada.clone().fetch("/echo/x").await.status, 200);
+    let idle = Scrape::when(&gate, &connections(&tool, "idle"), 1).await;
+    assert_eq!(idle.value(&opened(&tool)), 1);
+    assert_eq!(ada.clone().fetch(API).await.status, 202);
+    let api = Scrape::when(&gate, &connections("tenants", "idle"), 1).await;
+    assert_eq!(api.value(&opened("tenants")), 1);
+}
+
+/// Four requests for one connection of each worker: whoever has none waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_for_a_connection_are_counted() {
+    let silent = Puppet::playing(|_, mut line| async move {
+        line.request().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let upstream = silent.origin();
+    let gate = Gate::with(Plan {
+        top: "upstream: { max_connections: 1 }\n".to_owned(),
+        routes: format!("\n  - {{ path: /, to: \"{upstream}\", access: public }}\n"),
+        ..Plan::default()
+    })
+    .await;
+    let series = |state: &str| {
+        format!(r#"sidegate_upstream_requests{{upstream="{upstream}",state="{state}"}}"#)
+    };
+    let (active, waiting) = (series("active"), series("waiting"));
+    let mut wires = Vec::new();
+    for _ in 0..4 {
+        let mut wire = Wire::connect(gate.address()).await;
+        let host = gate.address();
+        wire.send(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        wires.push(wire);
+    }
+    let all = async {
+        loop {
+            let scrape = Scrape::of(&gate).await;
+            let counts = (scrape.value(&active), scrape.value(&waiting));
+            if counts.0 + counts.1 == 4 {
+                return counts;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let all = tokio::time::timeout(std::time::Duration::from_secs(10), all).await;
+    let (under_way, wait) = all.expect("all four are there");
+    assert!(
+        (1..=2).contains(&under_way) && wait == 4 - under_way,
+        "{under_way} {wait}"
+    );
+    drop(wires);
+    Scrape::when(&gate, &active, 0).await;
+    Scrape::when(&gate, &waiting, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_does_not_come_about_is_counted() {
+    let down = format!("http://127.0.0.1:{}", crate::support::gate::free_port());
+    let gate = Gate::with(Plan {
+        routes: format!("\n  - {{ path: /, to: \"{down}\", access: public }}\n"),
+        ..Plan::default()
+    })
+    .await;
+    let answer = gate.browser().fetch("/x").await;
+    assert_eq!(answer.code(), "SG-4001", "{answer:?}");
+    let scrape = Scrape::of(&gate).await;
+    let failures = format!(r#"sidegate_upstream_connect_failures_total{{upstream="{down}"}}"#);
+    let opened = format!(r#"sidegate_upstream_connections_opened_total{{upstream="{down}"}}"#);
+    assert_eq!((scrape.value(&failures), scrape.value(&opened)), (1, 0));
+}
+
+/// What a gateway exposes is explained, whatever else is added to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_family_is_in_the_reference() {
+    let page = include_str!("../../deploy/docs/metrics.md");
+    let gate = Gate::start().await;
+    traffic(&gate).await;
+    let text = Scrape::of(&gate).await.text;
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let missing: Vec<_> = families
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !page.contains(&format!("\n| `{name}` |")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@ pub mod house;
 pub mod line;
 pub mod patient;
 pub mod process;
+pub mod pty;
 pub mod puppet;
 pub mod raw;
 pub mod redis;

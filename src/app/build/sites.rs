@@ -347,16 +347,7 @@ struct PerTenant {
 impl PerTenant {
     /// What tells its sessions from all others, beside the host.
     fn realm(&self) -> String {
-        let Provider {
-            subdomain,
-            client_id,
-            ..
-        } = self.provider.as_ref();
-        let package = format!("{subdomain}/{}", client_id.as_str());
-        match &self.name {
-            None => package,
-            Some(name) => format!("{name}/{package}"),
-        }
+        self.provider.realm(self.name.as_deref())
     }
 }
 

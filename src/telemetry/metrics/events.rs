@@ -14,10 +14,15 @@ use super::labels::Answer;
 use super::labels::ByAnswer;
 use super::labels::ByCall;
 use super::labels::ByFault;
+use super::labels::ByFence;
+use super::labels::ByForgery;
 use super::labels::ByRefresh;
 use super::labels::ByRule;
 use super::labels::BySwitch;
 use super::labels::Call;
+use super::labels::Fenced;
+use super::labels::Forgery;
+use super::labels::Post;
 use super::labels::Refresh;
 use super::labels::Rule;
 use super::labels::Switch;
@@ -31,6 +36,8 @@ pub struct Events {
     late_comers: Counter,
     switches: Family<BySwitch, Counter>,
     refusals: Family<ByRule, Counter>,
+    forgeries: Family<ByForgery, Counter>,
+    fenced: Family<ByFence, Counter>,
     calls: Family<ByAnswer, Counter>,
     call_times: Family<ByCall, Histogram, fn() -> Histogram>,
     sign_ins_started: Counter,
@@ -48,6 +55,8 @@ impl Default for Events {
             late_comers: Counter::default(),
             switches: Family::default(),
             refusals: Family::default(),
+            forgeries: Family::default(),
+            fenced: Family::default(),
             calls: Family::default(),
             call_times: Family::new_with_constructor(|| Histogram::new(CALL_SECONDS)),
             sign_ins_started: Counter::default(),
@@ -66,6 +75,14 @@ impl Default for Events {
         }
         for &rule in Rule::ALL {
             drop(this.refusals.get_or_create(&ByRule { rule }));
+        }
+        for &reason in Forgery::ALL {
+            drop(this.forgeries.get_or_create(&ByForgery { reason }));
+        }
+        for &at in Post::ALL {
+            for &reason in Fenced::ALL {
+                drop(this.fenced.get_or_create(&ByFence { at, reason }));
+            }
         }
         for code in Fault::ALL.into_iter().filter(|fault| fault.is_of_sign_in()) {
             drop(this.sign_ins_failed.get_or_create(&ByFault { code }));
@@ -102,6 +119,16 @@ impl Events {
             "access_refusals",
             "Requests that a rule of their route refused, by kind of rule",
             self.refusals.clone(),
+        );
+        registry.register(
+            "cross_site_refusals",
+            "Requests that another site may have caused, by what gave them away",
+            self.forgeries.clone(),
+        );
+        registry.register(
+            "fence_refusals",
+            "Times that a token was held back from a host, by where and why",
+            self.fenced.clone(),
         );
         registry.register(
             "provider_calls",
@@ -184,6 +211,16 @@ impl Events {
     /// A rule refused a request.
     pub fn access_refused(&self, rule: Rule) {
         self.refusals.get_or_create(&ByRule { rule }).inc();
+    }
+
+    /// A request that another site may have caused was refused.
+    pub fn forged(&self, reason: Forgery) {
+        self.forgeries.get_or_create(&ByForgery { reason }).inc();
+    }
+
+    /// The fence held a token back.
+    pub fn fenced(&self, at: Post, reason: Fenced) {
+        self.fenced.get_or_create(&ByFence { at, reason }).inc();
     }
 
     /// A call to the provider ended.

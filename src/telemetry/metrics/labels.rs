@@ -160,6 +160,70 @@ values! {
     }
 }
 
+values! {
+    /// What a request of another site lacked, or how it gave itself away.
+    Forgery {
+        /// `Sec-Fetch-Site` names another site.
+        Site = "site",
+        /// `Origin` is another one.
+        Origin = "origin",
+        /// Nothing says where it comes from.
+        Silent = "silent",
+        /// A field that stands alone is there twice.
+        Repeated = "repeated",
+        /// A WebSocket handshake without our `Origin`.
+        Websocket = "websocket",
+        /// More than a link to an isolated route.
+        Isolated = "isolated",
+    }
+}
+
+values! {
+    /// Where the fence held a token back.
+    Post {
+        /// The reply to a code.
+        Exchange = "exchange",
+        /// The reply to a refresh.
+        Refresh = "refresh",
+        /// The reply of userinfo.
+        Userinfo = "userinfo",
+        /// A request with a session.
+        Forwarding = "forwarding",
+    }
+}
+
+values! {
+    /// Why the fence held a token back.
+    Fenced {
+        /// A host that is on no list.
+        Outside = "outside",
+        /// A host of another tenant than the person's.
+        OtherTenant = "other_tenant",
+        /// The person's tenant is not let in, or no longer.
+        NotLetIn = "not_let_in",
+    }
+}
+
+values! {
+    /// What a connection to an upstream does.
+    Line {
+        /// Waits for a request.
+        Idle = "idle",
+        /// Serves one. One by HTTP/2, which many share, does as long as it is open.
+        InUse = "in_use",
+    }
+}
+
+values! {
+    /// Where a request to an upstream is.
+    Turn {
+        /// Under way.
+        Active = "active",
+        /// Waits for one of the others to end.
+        Waiting = "waiting",
+    }
+}
+
 impl Method {
     /// The class of `method`.
     pub fn of(method: &http::Method) -> Self {
@@ -234,6 +298,19 @@ pub(super) struct ByFault {
 pub struct BySecret {
     /// Which.
     pub secret: Secret,
+}
+
+/// By what gave a forged request away.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByForgery {
+    pub(super) reason: Forgery,
+}
+
+/// By where and why the fence held a token back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByFence {
+    pub(super) at: Post,
+    pub(super) reason: Fenced,
 }
 
 /// By what is held open.

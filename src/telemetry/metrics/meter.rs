@@ -111,6 +111,7 @@ impl Cells {
 pub(super) struct RouteCells {
     requests: [[Count; Status::ALL.len()]; Method::ALL.len()],
     pub(super) whole: Latency,
+    pub(super) own: Latency,
     pub(super) upstream: Latency,
 }
 
@@ -161,6 +162,9 @@ impl Meter {
             cell.add(1);
         }
         route.whole.add(ended.whole);
+        if let Some(own) = ended.own {
+            route.own.add(own);
+        }
         if let Some(upstream) = ended.upstream {
             route.upstream.add(upstream);
         }
@@ -191,6 +195,8 @@ pub struct Ended<'a> {
     pub fault: Option<Fault>,
     /// From its head to the answer's last byte.
     pub whole: Duration,
+    /// From its head to sending it on.
+    pub own: Option<Duration>,
     /// From sending it on to the upstream's head.
     pub upstream: Option<Duration>,
 }
@@ -233,6 +239,7 @@ mod tests {
             status: http::StatusCode::FORBIDDEN,
             fault: Some(Fault::CrossSite),
             whole: Duration::from_millis(3),
+            own: None,
             upstream: None,
         });
         let mut counted = Vec::new();

@@ -196,6 +196,11 @@ impl Collector for Traffic {
         );
         scrape.latencies(&mut encoder, name, help, |route| &route.whole)?;
         let (name, help) = (
+            "gateway_duration",
+            "From a request's head to sending it on: session, renewal of its token, checks.",
+        );
+        scrape.latencies(&mut encoder, name, help, |route| &route.own)?;
+        let (name, help) = (
             "upstream_duration",
             "From sending a request on to the head of the upstream's answer.",
         );
@@ -366,6 +371,7 @@ mod tests {
                 status: http::StatusCode::OK,
                 fault: None,
                 whole: Duration::from_millis(4),
+                own: Some(Duration::from_micros(700)),
                 upstream: Some(Duration::from_millis(3)),
             });
         }
@@ -376,6 +382,8 @@ mod tests {
             r#"sidegate_requests_total{route="/mc/rest/",method="read",status="2xx"} 0"#,
             r#"sidegate_request_duration_seconds_count{route="/"} 2"#,
             r#"sidegate_request_duration_seconds_sum{route="/"} 0.008"#,
+            r#"sidegate_gateway_duration_seconds_bucket{le="0.0005",route="/"} 0"#,
+            r#"sidegate_gateway_duration_seconds_bucket{le="0.001",route="/"} 2"#,
             r#"sidegate_upstream_duration_seconds_bucket{le="0.0025",route="/"} 0"#,
             r#"sidegate_upstream_duration_seconds_bucket{le="0.005",route="/"} 2"#,
             r#"sidegate_refusals_total{code="SG-1006"} 0"#,
@@ -395,6 +403,7 @@ mod tests {
                 status: http::StatusCode::OK,
                 fault: Some(Fault::NoRoute),
                 whole: Duration::from_millis(4),
+                own: None,
                 upstream: None,
             });
         };

@@ -31,8 +31,8 @@ pub struct House {
     pub sandboxes: Vec<Sandbox>,
     _tools: Vec<Tool>,
     pub text: String,
+    pub key: String,
     port: u16,
-    key: String,
 }
 
 /// What the tenants are called.
@@ -110,8 +110,8 @@ impl House {
                     sandboxes,
                     _tools: tools,
                     text,
-                    port,
                     key,
+                    port,
                 };
             }
         }

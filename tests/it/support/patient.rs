@@ -1,6 +1,7 @@
 //! What the doctor is called to.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use sidegate::doctor::Finding;
 use sidegate::doctor::Subject;
 use sidegate::time::Clock;
 use sidegate::time::SystemClock;
+use sidegate::upstream::Resolve;
+use sidegate::upstream::SystemResolver;
 
 use super::Gate;
 use super::process::code;
@@ -28,6 +31,10 @@ pub struct Patient<'a> {
     pub patience: Duration,
     /// A file of root certificates.
     pub roots: Option<String>,
+    /// Who knows the addresses of names.
+    pub resolver: Arc<dyn Resolve>,
+    /// Where the program finds its configuration.
+    pub folder: tempfile::TempDir,
 }
 
 impl<'a> Patient<'a> {
@@ -41,6 +48,8 @@ impl<'a> Patient<'a> {
             clock: Arc::new(SystemClock),
             patience: doctor::PATIENCE,
             roots: None,
+            resolver: Arc::new(SystemResolver),
+            folder: tempfile::tempdir().expect("a folder"),
         }
     }
 
@@ -55,28 +64,36 @@ impl<'a> Patient<'a> {
         let loaded = Config::from_text("doctor.yaml", &self.text, Path::new("."), &environment);
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}\n{}", self.text));
         let clock = Arc::clone(&self.clock);
-        let mut subject = Subject::new(loaded, clock, Arc::new(OsEntropy)).expect("a subject");
+        let resolver = Arc::clone(&self.resolver);
+        let subject = Subject::new(loaded, clock, Arc::new(OsEntropy), resolver);
+        let mut subject = subject.expect("a subject");
         subject.patience = self.patience;
         doctor::examine(&subject, |_| {}).await
     }
 
     /// The program's exit code and what it prints.
     pub async fn program(&self, json: bool) -> (i32, String) {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("doctor.yaml"), &self.text).expect("written");
-        let mut arguments = vec!["doctor", "--config", "doctor.yaml"];
-        arguments.extend(json.then_some("--json"));
+        let arguments: &[&str] = if json { &["--json"] } else { &[] };
+        let output = run(self.command(arguments, &[])).await;
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{output:?}");
+        (
+            code(&output),
+            String::from_utf8(output.stdout).expect("text"),
+        )
+    }
+
+    /// The program, with further arguments and variables.
+    pub fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> Command {
+        let folder = self.folder.path();
+        std::fs::write(folder.join("doctor.yaml"), &self.text).expect("written");
         let mut variables = vec![
             ("KEY", self.key),
             ("SECRET", self.secret),
             ("NEXT", self.next),
         ];
         variables.extend(self.roots.as_deref().map(|file| ("SSL_CERT_FILE", file)));
-        let output = run(sidegate(folder.path(), &arguments, &variables)).await;
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{output:?}");
-        (
-            code(&output),
-            String::from_utf8(output.stdout).expect("text"),
-        )
+        variables.extend(more);
+        let arguments = [&["doctor", "--config", "doctor.yaml"], arguments].concat();
+        sidegate(folder, &arguments, &variables)
     }
 }

@@ -81,7 +81,9 @@ impl Scrape {
     pub fn since(&self, before: &Self) -> BTreeMap<&str, i64> {
         let told = self.samples.iter().filter(|(series, _)| {
             let name = series.split('{').next().expect("a name");
-            !name.ends_with("_bucket") && !name.ends_with("_sum") && name != CONNECTIONS
+            // Which worker has a connection to an upstream already is chance.
+            let chance = name == CONNECTIONS || name.starts_with("sidegate_upstream_conn");
+            !name.ends_with("_bucket") && !name.ends_with("_sum") && !chance
         });
         let moved = told.map(|(series, value)| {
             let earlier = before.samples.get(series).copied().unwrap_or(0);
