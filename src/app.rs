@@ -34,6 +34,10 @@ use crate::oauth::Provider;
 use crate::oauth::client_secrets::InUse;
 use crate::oauth::endpoint::ClientError;
 use crate::oauth::provider::Client;
+use crate::telemetry::sink;
+use crate::telemetry::sink::Sink;
+use crate::telemetry::traces::Exporter;
+use crate::telemetry::traces::ExporterError;
 use crate::time::Clock;
 use crate::time::SteadyClock;
 use crate::upstream::Resolve;
@@ -51,6 +55,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// The addresses of upstreams' names.
     pub resolver: Arc<dyn Resolve>,
+    /// Where access records go.
+    pub records: Sink,
 }
 
 impl Default for Ports {
@@ -59,6 +65,7 @@ impl Default for Ports {
             clock: Arc::new(SteadyClock::start()),
             entropy: Arc::new(OsEntropy),
             resolver: Arc::new(SystemResolver),
+            records: sink::standard_error().clone(),
         }
     }
 }
@@ -77,6 +84,7 @@ pub struct App {
     rereader: Arc<Rereader>,
     provider: Arc<Provider>,
     store: Option<watch::Receiver<bool>>,
+    exporter: Option<Exporter>,
     control: Option<Runtime>,
 }
 
@@ -87,7 +95,11 @@ impl App {
     }
 
     /// Starts serving on `sockets`, and binds what is not among them.
-    pub fn start_on(sockets: Sockets, config: Config, ports: &Ports) -> Result<Self, StartError> {
+    pub fn start_on(
+        sockets: Sockets,
+        mut config: Config,
+        ports: &Ports,
+    ) -> Result<Self, StartError> {
         let (public, admin) = sockets.complete(&config.listen, config.admin_listen)?;
         let inherited = Sockets::of(&public, &admin)?;
         let tls = config
@@ -122,7 +134,6 @@ impl App {
             )),
         };
         let identity = tls.as_ref().map(|tls| Arc::clone(&tls.identity));
-        let mut config = config;
         let upstreams = Arc::new(build::upstreams(&mut config, ports)?);
         upstreams.watch(control.handle());
         let build::Built {
@@ -131,6 +142,7 @@ impl App {
             sources,
             registry,
             store,
+            exporter,
         } = build::house(
             config,
             ports,
@@ -160,6 +172,7 @@ impl App {
                 upstreams: Arc::clone(&upstreams),
                 clocks,
                 log,
+                records: ports.records.clone(),
                 phases: phases.clone(),
                 accepts: accepts.clone(),
             };
@@ -184,6 +197,7 @@ impl App {
             rereader,
             provider,
             store,
+            exporter,
             control: Some(control),
         })
     }
@@ -267,6 +281,9 @@ impl App {
             if left.is_err() {
                 tracing::warn!("Calls to the provider were still under way at the end.");
             }
+            if let Some(exporter) = self.exporter.take() {
+                control.block_on(exporter.finish());
+            }
             control.shutdown_background();
         }
     }
@@ -321,6 +338,9 @@ pub enum StartError {
     /// The provider's client cannot be made.
     #[error(transparent)]
     Provider(#[from] ClientError),
+    /// The exporter of traces cannot be made.
+    #[error(transparent)]
+    Traces(#[from] ExporterError),
     /// The system refused a thread or a socket.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),

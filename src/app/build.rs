@@ -34,6 +34,7 @@ use crate::net::tls::Identity;
 use crate::session::NotBefore;
 use crate::session::Revocations;
 use crate::telemetry::metrics::Traffic;
+use crate::telemetry::traces::Exporter;
 use crate::time::Clock;
 use crate::upstream::ClientTls;
 use crate::upstream::Upstreams;
@@ -68,6 +69,16 @@ pub(super) fn house(
 ) -> Result<Built, StartError> {
     let (first, more) = (config.first, std::mem::take(&mut config.more));
     let revocations = Arc::<Revocations>::default();
+    let mut registry = crate::telemetry::metrics::registry(ports.clock.now());
+    let (tracer, exporter) = match config.traces {
+        None => (None, None),
+        Some(settings) => {
+            let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+            let (tracer, exporter) =
+                Exporter::start(settings, clock, entropy, control, &mut registry)?;
+            (Some(tracer), Some(exporter))
+        }
+    };
     let mut builder = Builder {
         common: Common {
             keys: config.keys.into(),
@@ -81,11 +92,12 @@ pub(super) fn house(
             keep_fragment: config.keep_fragment,
             shares: config.shares,
             limiters: Arc::new(Limiters::new(config.rates, &ports.clock)),
+            tracer,
             ports,
             control,
             tasks,
         },
-        registry: crate::telemetry::metrics::registry(ports.clock.now()),
+        registry,
         groups: Vec::new(),
         revocations: Vec::new(),
         ready: Vec::new(),
@@ -146,11 +158,13 @@ pub(super) fn house(
             first: Arc::new(first),
             more: others.into_iter().map(Arc::new).collect(),
             hall,
+            tracer: common.tracer,
         },
         rereader,
         sources,
         registry,
         store,
+        exporter,
     })
 }
 
@@ -242,4 +256,6 @@ pub(super) struct Built {
     pub(super) registry: Registry,
     /// Whether the session store answers.
     pub(super) store: Option<watch::Receiver<bool>>,
+    /// Sends the spans of followed traces.
+    pub(super) exporter: Option<Exporter>,
 }

@@ -34,6 +34,7 @@ use crate::net::settings::TrustedProxies;
 use crate::net::socket::Bound;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::settings::LogSettings;
+use crate::telemetry::sink::Sink;
 use crate::upstream::Client;
 use crate::upstream::Upstreams;
 
@@ -46,6 +47,8 @@ pub(super) struct Settings {
     pub(super) door: Door,
     pub(super) clocks: Clocks,
     pub(super) log: LogSettings,
+    /// Where access records go.
+    pub(super) records: Sink,
     pub(super) phases: watch::Receiver<Phase>,
     /// Told once, when the worker accepts.
     pub(super) accepts: mpsc::Sender<()>,
@@ -81,6 +84,7 @@ async fn work(settings: Settings) {
         door,
         clocks,
         log,
+        records,
         mut phases,
         accepts,
     } = settings;
@@ -93,7 +97,7 @@ async fn work(settings: Settings) {
     let drain = CancellationToken::new();
     let seed = u64::from_ne_bytes(house.first.entropy.bytes());
     let upstream = Client::new(upstreams, seed);
-    let access = log.access.then(|| AccessLog::new(log.format));
+    let access = log.access.then(|| AccessLog::new(log, records));
     let hall = Arc::clone(&house.hall);
     let failure = WriteFailure::new(move |status| unreadable(&hall, status));
     let worker = Rc::new(Front::new(&house, upstream, access, &drain));

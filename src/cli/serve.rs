@@ -93,9 +93,10 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
 
 fn exit(error: &StartError) -> Exit {
     match error {
-        StartError::Tls(_) | StartError::UpstreamTls(_) | StartError::Provider(_) => {
-            Exit::Configuration
-        }
+        StartError::Tls(_)
+        | StartError::UpstreamTls(_)
+        | StartError::Provider(_)
+        | StartError::Traces(_) => Exit::Configuration,
         StartError::Bind { .. } => Exit::Unavailable,
         StartError::System(_) => Exit::Internal,
     }
