@@ -59,6 +59,7 @@ mod restart;
 mod return_path;
 mod revocation;
 mod rotation;
+mod secrets;
 mod session;
 mod several;
 mod shared_faults;
