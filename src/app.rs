@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -37,6 +38,12 @@ use crate::net::tls::TlsError;
 use crate::oauth::client_secrets::InUse;
 use crate::oauth::endpoint::ClientError;
 use crate::oauth::provider::Client;
+use crate::telemetry::sink;
+use crate::telemetry::sink::Sink;
+use crate::telemetry::traces::Exporter;
+use crate::telemetry::traces::ExporterError;
+use crate::telemetry::traces::TraceSettings;
+use crate::telemetry::traces::Tracer;
 use crate::time::Clock;
 use crate::time::SteadyClock;
 use crate::upstream::Resolve;
@@ -61,6 +68,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// The addresses of upstreams' names.
     pub resolver: Arc<dyn Resolve>,
+    /// Where access records go.
+    pub records: Sink,
 }
 
 impl Default for Ports {
@@ -69,6 +78,7 @@ impl Default for Ports {
             clock: Arc::new(SteadyClock::start()),
             entropy: Arc::new(OsEntropy),
             resolver: Arc::new(SystemResolver),
+            records: sink::standard_error().clone(),
         }
     }
 }
@@ -87,6 +97,7 @@ pub struct App {
     rereader: Arc<Rereader>,
     reloader: Arc<Reloader>,
     pulse: Arc<Pulse>,
+    exporter: Option<Exporter>,
     control: Option<Runtime>,
 }
 
@@ -113,7 +124,9 @@ impl App {
         let (public_address, admin_address) = (places(&public)?, admin.local_addr()?);
         let readiness = Arc::<Readiness>::default();
         let now = ports.clock.now();
+        let (tracer, exporter) = traces(config.traces.as_ref(), ports, control.handle())?.unzip();
         let ground = Ground {
+            tracer,
             ports: ports.clone(),
             control: control.handle().clone(),
             tasks: tasks.clone(),
@@ -173,6 +186,7 @@ impl App {
             rereader,
             reloader,
             pulse,
+            exporter,
             control: Some(control),
         })
     }
@@ -284,6 +298,9 @@ impl App {
             if left.is_err() {
                 tracing::warn!("Calls to the provider were still under way at the end.");
             }
+            if let Some(exporter) = self.exporter.take() {
+                control.block_on(exporter.finish());
+            }
             control.shutdown_background();
         }
     }
@@ -309,6 +326,24 @@ struct Begun {
     reloader: Arc<Reloader>,
     rereader: Arc<Rereader>,
     admin: Arc<Admin>,
+}
+
+/// What follows traces, and sends them.
+fn traces(
+    settings: Option<&TraceSettings>,
+    ports: &Ports,
+    control: &Handle,
+) -> Result<Option<(Tracer, Exporter)>, StartError> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+    Ok(Some(Exporter::start(
+        settings.clone(),
+        clock,
+        entropy,
+        control,
+    )?))
 }
 
 /// Builds what the first configuration says.
@@ -344,6 +379,7 @@ fn begin(config: Config, ground: Ground) -> Result<Begun, StartError> {
         door,
         clocks,
         log,
+        records: ground.ports.records.clone(),
         taken,
     };
     let standing = Standing {
@@ -403,6 +439,9 @@ pub enum StartError {
     /// The provider's client cannot be made.
     #[error(transparent)]
     Provider(#[from] ClientError),
+    /// The exporter of traces cannot be made.
+    #[error(transparent)]
+    Traces(#[from] ExporterError),
     /// The system refused a thread or a socket.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),

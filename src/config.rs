@@ -69,6 +69,7 @@ use crate::session::Policy;
 use crate::session::shared::Keeping;
 use crate::session::shared::RedisSettings;
 use crate::telemetry::settings::LogSettings;
+use crate::telemetry::traces::TraceSettings;
 use crate::upstream::Timeouts;
 use crate::upstream::settings::PoolLimits;
 use findings::Findings;
@@ -140,6 +141,8 @@ pub struct Config {
     pub limits: Limits,
     /// What to log.
     pub log: LogSettings,
+    /// Where the spans of followed traces go.
+    pub traces: Option<TraceSettings>,
 }
 
 /// A configuration and what is risky about it.

@@ -20,6 +20,7 @@ mod fairness;
 pub(crate) mod frames;
 mod front;
 mod identify;
+mod journal;
 mod journey;
 mod lookup;
 mod loop_breaker;

@@ -22,7 +22,7 @@
 //! | [`oauth`] | the provider: authorize URL, transaction, token endpoint, replies, error codes, fence |
 //! | [`upstream`] | connection pools and deadlines |
 //! | [`net`] | listeners, TLS, the connection guard, who the client is |
-//! | [`telemetry`] | logs, the access record, metrics |
+//! | [`telemetry`] | logs, the access record, metrics, traces |
 //! | [`http`] | target rules, headers, cookies, replies and pages; [`http::soap`] puts the token into envelopes, here since it is the syntax of a body and does no I/O |
 //! | [`crypto`] | key ring, envelope, secrets, entropy |
 //! | [`fault`], [`language`], [`time`] | every failure code, in two languages; which one a browser asks for; the clock |

@@ -36,6 +36,7 @@ mod token;
 mod token_fields;
 pub mod tool;
 mod userinfo;
+pub mod witness;
 
 #[cfg(test)]
 mod tests;

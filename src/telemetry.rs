@@ -1,7 +1,9 @@
-//! Logs, the access record and the vocabulary of metrics.
+//! Logs, the access record, the vocabulary of metrics, traces.
 
 pub mod access;
 pub mod log;
 pub mod metrics;
+pub mod sampling;
 pub mod settings;
 pub mod sink;
+pub mod traces;

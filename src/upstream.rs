@@ -22,6 +22,7 @@ pub mod settings;
 mod shared;
 mod stream;
 mod tls;
+mod trip;
 mod vitals;
 
 pub use body::BodyError;
@@ -42,3 +43,4 @@ pub use shared::Health;
 pub use shared::Upstreams;
 pub use tls::ClientTls;
 pub use tls::UpstreamTlsError;
+pub use trip::Trip;

@@ -36,6 +36,7 @@ use crate::net::tls::Identity;
 use crate::session::NotBefore;
 use crate::session::Revocations;
 use crate::telemetry::metrics::Traffic;
+use crate::telemetry::traces::Tracer;
 use crate::time::Clock;
 use crate::time::UnixTime;
 use crate::upstream::ClientTls;
@@ -67,6 +68,8 @@ pub(super) fn upstreams(
 
 /// What every configuration of a process finds there.
 pub(super) struct Ground {
+    /// What follows traces, if they go anywhere.
+    pub(super) tracer: Option<Tracer>,
     pub(super) ports: Ports,
     /// Where calls to the provider run.
     pub(super) control: Handle,
@@ -93,6 +96,10 @@ pub(super) fn house(
     let (first, more) = (config.first, std::mem::take(&mut config.more));
     let (ports, control) = (&ground.ports, &ground.control);
     let (clock, ring) = (&ports.clock, config.keys);
+    let mut registry = crate::telemetry::metrics::registry(ground.started);
+    if let Some(tracer) = &ground.tracer {
+        tracer.register(&mut registry);
+    }
     let mut steps: Vec<Box<dyn FnOnce()>> = Vec::new();
     let mut ledger = match ledger {
         None => Ledger::begin(ring, config.rates, clock),
@@ -113,13 +120,14 @@ pub(super) fn house(
             pages: Arc::new(config.pages),
             shares: config.shares,
             limiters: ledger.limiters(config.rates, clock),
+            tracer: ground.tracer.clone(),
             ports,
             control,
             tasks: &ground.tasks,
         },
         ledger,
         steps,
-        registry: crate::telemetry::metrics::registry(ground.started),
+        registry,
         groups: Vec::new(),
         revocations: Vec::new(),
         ready: Vec::new(),
@@ -183,6 +191,7 @@ pub(super) fn house(
             first,
             more: others,
             hall,
+            tracer: common.tracer,
         },
         ledger,
         steps,

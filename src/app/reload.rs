@@ -209,6 +209,7 @@ impl Reloader {
             door: Door::of(&config, Arc::clone(&before.door.census)),
             clocks: config.clocks,
             log: config.log,
+            records: self.ground.ports.records.clone(),
             taken,
         };
         let identity = shown.as_ref().map(|shown| Arc::clone(&shown.tls.identity));

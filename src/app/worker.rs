@@ -38,6 +38,7 @@ use crate::net::settings::TrustedProxies;
 use crate::net::socket::Bound;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::settings::LogSettings;
+use crate::telemetry::sink::Sink;
 use crate::upstream::Client;
 use crate::upstream::Upstreams;
 
@@ -61,6 +62,8 @@ pub(super) struct Snapshot {
     pub(super) door: Door,
     pub(super) clocks: Clocks,
     pub(super) log: LogSettings,
+    /// Where access records go.
+    pub(super) records: Sink,
     /// Told by each worker that has turned to it.
     pub(super) taken: mpsc::Sender<()>,
 }
@@ -94,7 +97,8 @@ impl Snapshot {
         let seed = u64::from_ne_bytes(self.house.first.entropy.bytes());
         let connections = before.map(Front::upstream);
         let upstream = Client::after(connections, Arc::clone(&self.upstreams), seed);
-        let access = self.log.access.then(|| AccessLog::new(self.log.format));
+        let access = self.log.access;
+        let access = access.then(|| AccessLog::new(self.log, self.records.clone()));
         Front::new(before, &self.house, upstream, access, drain)
     }
 

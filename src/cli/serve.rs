@@ -109,9 +109,10 @@ pub(super) fn run(path: &Path, passed: &Passed) -> Result<(), Failure> {
 
 fn fault(error: &StartError) -> CommandFault {
     match error {
-        StartError::Tls(_) | StartError::UpstreamTls(_) | StartError::Provider(_) => {
-            CommandFault::Unusable
-        }
+        StartError::Tls(_)
+        | StartError::UpstreamTls(_)
+        | StartError::Provider(_)
+        | StartError::Traces(_) => CommandFault::Unusable,
         StartError::Bind { .. } => CommandFault::CannotListen,
         StartError::System(_) => CommandFault::System,
     }

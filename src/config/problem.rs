@@ -103,11 +103,13 @@ pub enum Risk {
     AnyTenant,
     /// Probes, metrics and the status page can be reached from other machines.
     AdminExposed,
+    /// What proves us to the collector of traces can be read on the way.
+    PlainTraces,
 }
 
 impl Risk {
     /// Every risk, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InlineSecret,
         Self::ReadableByOthers,
         Self::TrustsEverybody,
@@ -122,6 +124,7 @@ impl Risk {
         Self::AgeingSecret,
         Self::AnyTenant,
         Self::AdminExposed,
+        Self::PlainTraces,
     ];
 
     /// The code as printed.
@@ -141,6 +144,7 @@ impl Risk {
             Self::AgeingSecret => "SG-6111",
             Self::AnyTenant => "SG-6120",
             Self::AdminExposed => "SG-6140",
+            Self::PlainTraces => "SG-6301",
         }
     }
 
@@ -155,7 +159,7 @@ impl Risk {
             Self::WidenedFence => "RFC 10017 (BFF proxy restrictions), OWASP ASVS 13.2.4",
             Self::PublicClient => "RFC 10017 (BFF), OWASP ASVS 10.4.10",
             Self::LongSession => "OWASP ASVS 7.3.2",
-            Self::TokenInPlainText | Self::PlainStore => "OWASP ASVS 12.3.1",
+            Self::TokenInPlainText | Self::PlainStore | Self::PlainTraces => "OWASP ASVS 12.3.1",
             Self::NoPkce => "RFC 9700 section 2.1.1",
             Self::OtherProvider => "RFC 9700 section 4.4, OWASP ASVS 13.2.4",
             Self::AgeingSecret => "OWASP ASVS 13.3.4",

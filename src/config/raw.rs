@@ -36,6 +36,7 @@ pub(super) struct Raw {
     pub(super) timeouts: RawTimeouts,
     pub(super) limits: RawLimits,
     pub(super) log: RawLog,
+    pub(super) telemetry: RawTelemetry,
     pub(super) tests: Option<Vec<Option<RawTest>>>,
 }
 
@@ -285,6 +286,23 @@ pub(super) struct RawLog {
     pub(super) level: Option<String>,
     pub(super) format: Option<String>,
     pub(super) access: Option<String>,
+    pub(super) access_sample: Option<String>,
+    pub(super) access_slow: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTelemetry {
+    pub(super) otlp: Option<RawOtlp>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawOtlp {
+    pub(super) endpoint: Option<String>,
+    pub(super) headers: Option<RawSecret>,
+    pub(super) sample: Option<String>,
+    pub(super) service_name: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ mod routes;
 mod rules;
 mod secret;
 mod session;
+mod telemetry;
 mod tenants;
 mod trials;
 mod upstream;
@@ -33,12 +34,8 @@ use super::findings::Findings;
 use super::place::KeyPath;
 use super::problem::Code;
 use super::raw::Raw;
-use super::raw::RawLog;
 use super::raw::RawTexts;
 use super::raw::RawTimeouts;
-use crate::telemetry::settings::LogFormat;
-use crate::telemetry::settings::LogLevel;
-use crate::telemetry::settings::LogSettings;
 use crate::upstream::Timeouts;
 use tenants::Common;
 use tenants::RawServed;
@@ -93,6 +90,7 @@ impl Resolver<'_> {
         let timeouts = self.timeouts(raw.timeouts);
         let limits = self.limits(raw.limits);
         let log = self.log(raw.log);
+        let traces = self.traces(raw.telemetry);
         let trials = self.trials(raw.tests);
         let (keys, key_sources) = session.keys?;
         let (first, more) = served?;
@@ -125,6 +123,7 @@ impl Resolver<'_> {
             drain,
             limits,
             log,
+            traces,
         };
         self.run(&trials, &config);
         Some(config)
@@ -202,35 +201,6 @@ impl Resolver<'_> {
             connect: read("upstream_connect", raw.connect).unwrap_or(default.connect),
             response: read("upstream_response", raw.response).unwrap_or(default.response),
             idle: read("upstream_idle", raw.idle).unwrap_or(default.idle),
-        }
-    }
-
-    fn log(&mut self, raw: RawLog) -> LogSettings {
-        let path = KeyPath::root().child("log");
-        let default = LogSettings::default();
-        let level = self.optional(&path.child("level"), raw.level, |text| {
-            values::one_of(
-                text,
-                &[
-                    ("error", LogLevel::Error),
-                    ("warn", LogLevel::Warn),
-                    ("info", LogLevel::Info),
-                    ("debug", LogLevel::Debug),
-                    ("trace", LogLevel::Trace),
-                ],
-            )
-        });
-        let format = self.optional(&path.child("format"), raw.format, |text| {
-            values::one_of(
-                text,
-                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
-            )
-        });
-        let access = self.optional(&path.child("access"), raw.access, values::boolean);
-        LogSettings {
-            level: level.unwrap_or(default.level),
-            format: format.unwrap_or(default.format),
-            access: access.unwrap_or(default.access),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::net::settings::Listen;
 use crate::session::shared::Keeping;
 use crate::session::shared::RedisSettings;
 use crate::telemetry::settings::LogSettings;
+use crate::telemetry::traces::TraceSettings;
 
 /// The settings that a process was started with and keeps to its end.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct Fixed {
     workers: Option<NonZeroUsize>,
     shared: Option<(RedisSettings, Keeping)>,
     log: LogSettings,
+    traces: Option<TraceSettings>,
 }
 
 impl Fixed {
@@ -29,6 +31,7 @@ impl Fixed {
             workers: config.workers,
             shared: config.shared.clone(),
             log: config.log,
+            traces: config.traces.clone(),
         }
     }
 
@@ -40,15 +43,18 @@ impl Fixed {
             workers,
             shared,
             log,
+            traces,
         } = self;
         let same_store = match (shared, &config.shared) {
             (None, None) => true,
             (Some((before, kept)), Some((now, keeping))) => kept == keeping && before.is_like(now),
             _ => false,
         };
-        // Whether requests leave a record is asked anew for each configuration.
+        // Which requests leave a record is asked anew for each configuration.
         let log = LogSettings {
             access: config.log.access,
+            sample: config.log.sample,
+            slow: config.log.slow,
             ..*log
         };
         // By the name under which it stands in the file.
@@ -69,12 +75,14 @@ impl Fixed {
             ("workers", *workers == config.workers),
             (store, same_store),
             ("log", log == config.log),
+            ("telemetry.otlp", *traces == config.traces),
         ];
         config.listen.clone_from(listen);
         config.admin_listen = *admin_listen;
         config.workers = *workers;
         config.shared.clone_from(shared);
         config.log = log;
+        config.traces.clone_from(traces);
         let waiting = checks.into_iter().filter(|(_, same)| !same);
         waiting.map(|(key, _)| key).collect()
     }

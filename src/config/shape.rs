@@ -59,6 +59,7 @@ const TOP: &[Key] = &[
     key("timeouts", Shape::Section(TIMEOUTS)),
     key("limits", Shape::Section(LIMITS)),
     key("log", Shape::Section(LOG)),
+    key("telemetry", Shape::Section(TELEMETRY)),
     key("tenants", Shape::Sections(TENANT)),
     key("tests", Shape::Sections(TEST)),
 ];
@@ -202,7 +203,22 @@ const LIMITS: &[Key] = &[
     text("per_tenant"),
 ];
 
-const LOG: &[Key] = &[text("level"), text("format"), text("access")];
+const LOG: &[Key] = &[
+    text("level"),
+    text("format"),
+    text("access"),
+    text("access_sample"),
+    text("access_slow"),
+];
+
+const TELEMETRY: &[Key] = &[key("otlp", Shape::Section(OTLP))];
+
+const OTLP: &[Key] = &[
+    text("endpoint"),
+    key("headers", Shape::Secret),
+    text("sample"),
+    text("service_name"),
+];
 
 const fn text(name: &'static str) -> Key {
     key(name, Shape::Text)
@@ -309,7 +325,11 @@ mod tests {
                 "did you mean marketing_cloud.client_id?",
             ),
             (TOP, "strip_prefix", "did you mean routes[…].strip_prefix?"),
-            (LOG, "zzz", "known here: level, format, access"),
+            (
+                LOG,
+                "zzz",
+                "known here: level, format, access, access_sample, access_slow",
+            ),
             (SECRET, "", "known here: file, env"),
         ] {
             assert_eq!(suggest(keys, unknown), hint, "{unknown}");

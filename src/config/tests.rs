@@ -8,6 +8,7 @@ mod rules;
 mod schema;
 mod secrets;
 mod strict;
+mod telemetry;
 mod tenants;
 mod trials;
 
@@ -49,6 +50,7 @@ pub(super) fn environment() -> Environment {
         ("KEY", KEY),
         ("OTHER_KEY", OTHER_KEY),
         ("STORE", "rediss://:pw@a"),
+        ("OTLP", "api-key=pw"),
     ]
     .into_iter()
     .collect()

@@ -144,11 +144,13 @@ impl Worker {
     /// The session of a request to an endpoint that needs one. These answer 401 and never redirect.
     async fn current(&self, parts: &Parts, record: &mut Record) -> Result<Current, Stop> {
         let now = self.gateway.clock.now();
+        let cause = record.cause();
         let outcome = match self.look_up(&parts.headers, now).await {
-            Lookup::Live(live) => self.fresh(live, now).await,
+            Lookup::Live(live) => self.fresh(live, now, cause.as_ref()).await,
             Lookup::Unavailable => Err(Stop::store_unavailable()),
             Lookup::NotPresented | Lookup::Invalid => Err(Stop::SignIn),
         };
+        record.session(cause.as_ref(), outcome.is_ok());
         match outcome {
             Ok(current) => {
                 record.identified(&current.live);

@@ -42,6 +42,7 @@ use crate::telemetry::metrics::Meter;
 use crate::telemetry::metrics::Open;
 use crate::telemetry::metrics::Traffic;
 use crate::telemetry::metrics::labels::Held;
+use crate::telemetry::traces::Tracer;
 use crate::upstream::Client;
 
 /// All sites of a process.
@@ -52,6 +53,8 @@ pub struct House {
     pub more: Vec<Arc<Gateway>>,
     /// Counts what is of no site: connections, and requests for hosts that are not served.
     pub hall: Arc<Traffic>,
+    /// Takes the spans of traces that are followed, where any are.
+    pub tracer: Option<Tracer>,
 }
 
 impl House {
@@ -91,9 +94,11 @@ impl Front {
             let known = known.find(|meter| traffic.is_of(meter)).cloned();
             known.unwrap_or_else(|| Rc::new(traffic.meter()))
         };
+        let sample = house.tracer.as_ref().map(Tracer::sample);
         let worker = |gateway: &Arc<Gateway>| {
             Rc::new(Worker {
-                ids: RequestIds::new(gateway.entropy.as_ref()),
+                ids: RequestIds::new(gateway.entropy.as_ref()).following(sample),
+                tracer: house.tracer.clone(),
                 meter: meter(&gateway.traffic),
                 gateway: Arc::clone(gateway),
                 upstream: Rc::clone(&upstream),

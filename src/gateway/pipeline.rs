@@ -18,6 +18,7 @@ use super::browser_cookies::set_cookies;
 use super::claim;
 use super::claim::Claim;
 use super::claim::SignedOut;
+use super::journal::Cause;
 use super::lookup::Lookup;
 use super::loop_breaker::MAX_FRUITLESS;
 use super::rates;
@@ -67,6 +68,10 @@ impl Worker {
         let mut record = Record::begin(log, meter, clock, id, client.address, method, uri);
         record.of(self.gateway.name.as_ref());
         record.certified(peer.certificate);
+        record.reads(body.read());
+        if let Some(tracer) = self.tracer.as_ref().filter(|_| record.id().is_followed()) {
+            record.follow(tracer, self.gateway.site.is_https());
+        }
         let mut answer = match self.serve(&parts, body, &mut record).await {
             Ok(answer) => answer,
             Err(stop) => Box::pin(self.stop(stop, &parts, &mut record)).await,
@@ -95,6 +100,10 @@ impl Worker {
             Claim::Answered(reply) => Ok(self.finish(reply).map(AnswerBody::from)),
             Claim::Own(name) => {
                 record.routed(Slot::OWN, gateway.site.prefix());
+                // Each request of a proxy in front, and of a page's script, asks these.
+                if !matches!(name, "auth" | "userinfo") {
+                    record.is_notable();
+                }
                 let answer = Box::pin(self.own(name, parts, body, record)).await?;
                 Ok(answer.map(AnswerBody::from))
             }
@@ -123,6 +132,7 @@ impl Worker {
         route: &Route,
         parts: &Parts,
         websocket: bool,
+        cause: Option<&Cause>,
     ) -> Result<Option<Current>, Stop> {
         if !route.access.asks_for_session() {
             return Ok(None);
@@ -136,7 +146,7 @@ impl Worker {
         };
         let checked = self.gateway.ground().check_session(parts, websocket);
         checked.map_err(|reason| self.gateway.forged(reason))?;
-        match self.fresh(live, now).await {
+        match self.fresh(live, now, cause).await {
             Err(Stop::SignIn | Stop::Ended(_)) if route.access == Access::Optional => Ok(None),
             outcome => outcome.map(Some),
         }
@@ -144,7 +154,12 @@ impl Worker {
 
     /// Renews the session where that is due. Only a request whose token is dead has to wait before it
     /// is forwarded.
-    pub(super) async fn fresh(&self, live: Arc<Live>, now: UnixTime) -> Result<Current, Stop> {
+    pub(super) async fn fresh(
+        &self,
+        live: Arc<Live>,
+        now: UnixTime,
+        cause: Option<&Cause>,
+    ) -> Result<Current, Stop> {
         let mut current = Current {
             live,
             renewed: None,
@@ -161,7 +176,7 @@ impl Worker {
         }
         let session = &current.live.session;
         if Freshness::of(&session.tokens, now, session.id.spread()) != Freshness::Fresh {
-            current = Box::pin(self.renew(current, now)).await?;
+            current = Box::pin(self.renew(current, now, cause)).await?;
         }
         // While a request waits for its token, its session may be signed out.
         if self.gateway.revocations.revokes(&current.live.session) {
@@ -174,7 +189,12 @@ impl Worker {
         Ok(current)
     }
 
-    async fn renew(&self, mut current: Current, now: UnixTime) -> Result<Current, Stop> {
+    async fn renew(
+        &self,
+        mut current: Current,
+        now: UnixTime,
+        cause: Option<&Cause>,
+    ) -> Result<Current, Stop> {
         let refresher = &self.gateway.refresher;
         // A late request may hold a cookie that is several refreshes old; each step leads to a newer one.
         for _ in 0..MAX_STEPS {
@@ -183,13 +203,16 @@ impl Worker {
             if freshness == Freshness::Fresh {
                 break;
             }
-            let Some(waiting) = refresher.join(session) else {
+            let Some(waiting) = refresher.join_for(session, cause.map(Cause::context)) else {
                 // Without a refresh token a session lasts as long as its access token.
                 if freshness == Freshness::Due {
                     break;
                 }
                 return Err(Stop::SignIn);
             };
+            if let Some(cause) = cause {
+                cause.waits_for(waiting.span());
+            }
             let outcome = if freshness == Freshness::Due {
                 current.renewing = Some(waiting.clone()).filter(Waiting::leads);
                 waiting.now()
@@ -368,7 +391,10 @@ impl Worker {
         let cleared = self.drop_session(&parts.into());
         record.refused(Fault::SignInRequired);
         let mut reply = match SignedOut::of(audience, &parts.method) {
-            SignedOut::SignIn => self.sign_in_from_page(parts, record).await,
+            SignedOut::SignIn => {
+                record.signs_in();
+                self.sign_in_from_page(parts, record).await
+            }
             SignedOut::Refused(fault) => self.tell_to_sign_in(fault, parts, audience, record),
         };
         set_cookies(&mut reply, cleared);

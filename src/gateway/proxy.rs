@@ -65,7 +65,11 @@ impl Worker {
             Access::SignedIn | Access::Optional | Access::Public => (Some(body), None),
         };
         let websocket = tunnel::is_handshake(parts)? && route.takes_websockets();
-        let mut current = self.session(route, parts, websocket).await?;
+        let asks = route.access.asks_for_session();
+        let cause = asks.then(|| record.cause()).flatten();
+        let found = self.session(route, parts, websocket, cause.as_ref()).await;
+        record.session(cause.as_ref(), matches!(found, Ok(Some(_))));
+        let mut current = found?;
         if let Some(current) = &current {
             record.identified(&current.live);
         }
@@ -111,7 +115,7 @@ impl Worker {
             (_, None) => (RequestBody::Empty, None),
         };
         record.asked();
-        let answer = passage.send(current.as_ref(), body).await;
+        let answer = passage.send(current.as_ref(), body, record).await;
         record.answered();
         let answer = match answer {
             Ok(answer) => answer,
@@ -132,7 +136,7 @@ impl Worker {
         }
         let answer = match replay {
             Some(replay) if replay.suspects(&answer) => {
-                Box::pin(passage.second_chance(answer, &mut current, replay)).await?
+                Box::pin(passage.second_chance(answer, &mut current, replay, record)).await?
             }
             _ => answer.map(AnswerBody::from),
         };
@@ -245,6 +249,7 @@ impl Passage<'_> {
         &self,
         current: Option<&Current>,
         body: RequestBody,
+        record: &mut Record,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let live = current.map(|current| current.live.as_ref());
         let Self { worker, outgoing } = self;
@@ -254,6 +259,7 @@ impl Passage<'_> {
         let harmless = outgoing.parts.method.is_idempotent()
             && matches!(body, RequestBody::Empty)
             && !outgoing.websocket;
+        let attempt = outgoing.provenance.id.next_attempt();
         let again = || {
             Some(
                 outgoing
@@ -264,8 +270,9 @@ impl Passage<'_> {
             .filter(|_| harmless)
         };
         let request = outgoing.head(way, live)?.into_request(body);
-        let outcome = worker.upstream.send(way, request, again).await;
-        outcome.map_err(|error| {
+        let trip = record.sends(attempt);
+        let outcome = worker.upstream.send(way, request, again, trip).await;
+        let outcome = outcome.map_err(|error| {
             let request_id = outgoing.provenance.id.as_str();
             if matches!(error, UpstreamError::ClientBody(_)) {
                 tracing::debug!(event = "client.broke_off", %error, request_id, "Client broke off.");
@@ -273,7 +280,12 @@ impl Passage<'_> {
                 tracing::warn!(event = "upstream.failed", %error, upstream = %way, request_id, "Upstream failed.");
             }
             error.refusal()
-        })
+        });
+        record.sent_on(match &outcome {
+            Ok(answer) => Ok(answer.status()),
+            Err(refusal) => Err(refusal.fault),
+        });
+        outcome
     }
 
     /// The API may have refused the token before its time: then one forced refresh, and the request once
@@ -283,6 +295,7 @@ impl Passage<'_> {
         answer: Response<ResponseBody>,
         current: &mut Option<Current>,
         replay: Replay,
+        record: &mut Record,
     ) -> Result<Response<AnswerBody>, Stop> {
         let (head, mut body) = answer.into_parts();
         let (beginning, refused) = replay.read(&head.headers, &mut body).await;
@@ -300,7 +313,12 @@ impl Passage<'_> {
         if !refused || age < MIN_AGE {
             return Ok(first(beginning, body));
         }
-        let Some(waiting) = self.worker.gateway.refresher.join(&session) else {
+        let Some(waiting) = self
+            .worker
+            .gateway
+            .refresher
+            .join_for(&session, record.context())
+        else {
             return Ok(first(beginning, body));
         };
         match waiting.wait().await {
@@ -326,7 +344,7 @@ impl Passage<'_> {
             self.worker.admit(rule, current, parts).await?;
         }
         match replay.again(current.as_ref()) {
-            Some(again) => match self.send(current.as_ref(), again).await {
+            Some(again) => match self.send(current.as_ref(), again, record).await {
                 Ok(answer) => Ok(answer.map(AnswerBody::from)),
                 Err(refusal) => Err(self
                     .worker

@@ -139,6 +139,10 @@ impl Sanitized {
                     .insert(X_FORWARDED_ACCESS_TOKEN, live.token.clone());
             }
         }
+        // What it says is between the proxies of one house.
+        if let Some(state) = from.id.tracestate() {
+            self.headers.insert(TRACESTATE, state.clone());
+        }
         self.trace(from);
         Ok(Authorized(self))
     }
@@ -251,6 +255,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// The certificate of the client (RFC 9440).
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use super::streams::Streams;
 use crate::session::OpenedSessions;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Meter;
+use crate::telemetry::traces::Tracer;
 use crate::upstream::Client;
 
 /// A core's share of one site. Nothing in it is ever locked.
@@ -24,6 +25,7 @@ pub(super) struct Worker {
     pub(super) opened: RefCell<OpenedSessions>,
     pub(super) ids: RequestIds,
     pub(super) log: Option<Rc<AccessLog>>,
+    pub(super) tracer: Option<Tracer>,
     pub(super) meter: Rc<Meter>,
     /// Ends streams that would outlive the process.
     pub(super) drain: CancellationToken,

@@ -257,7 +257,11 @@ fn classify_folded(name: &str) -> Class {
         Some(b't') => {
             let ours = matches!(
                 name,
-                "te" | "trailer" | "transfer-encoding" | "traceparent" | "true-client-ip"
+                "te" | "trailer"
+                    | "transfer-encoding"
+                    | "traceparent"
+                    | "tracestate"
+                    | "true-client-ip"
             );
             if !ours && is_nearly_framing(name.as_bytes()) {
                 return Class::NearlyFraming;

@@ -1,5 +1,6 @@
 //! The body of a request as the client sends it: bounded in size, and in how long it may stand still.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,12 +24,15 @@ pub struct ClientBody {
     /// An empty body waits for nobody.
     stall: Option<Rc<Stall>>,
     left: u64,
+    /// How much of it was read; of an empty body nothing is.
+    read: Option<Rc<Cell<u64>>>,
 }
 
 impl ClientBody {
     pub(super) fn new(body: Incoming, registry: &Registry) -> Self {
         let stall = (!body.is_end_stream()).then(|| registry.stall());
         Self {
+            read: stall.is_some().then(Rc::default),
             body,
             stall,
             left: u64::MAX,
@@ -67,6 +71,11 @@ impl ClientBody {
     pub fn stall(&self) -> Option<Rc<Stall>> {
         self.stall.clone()
     }
+
+    /// What counts how much of it is read.
+    pub fn read(&self) -> Option<Rc<Cell<u64>>> {
+        self.read.clone()
+    }
 }
 
 impl Body for ClientBody {
@@ -96,10 +105,11 @@ impl Body for ClientBody {
         let frame = frame.map(|frame| {
             let frame = frame.map_err(BodyError::Broken)?;
             let size = frame.data_ref().map_or(0, Bytes::len);
-            let left = u64::try_from(size)
-                .ok()
-                .and_then(|size| this.left.checked_sub(size));
-            this.left = left.ok_or(BodyError::TooLarge)?;
+            let size = u64::try_from(size).unwrap_or(u64::MAX);
+            if let Some(read) = &this.read {
+                read.set(read.get().saturating_add(size));
+            }
+            this.left = this.left.checked_sub(size).ok_or(BodyError::TooLarge)?;
             Ok(frame)
         });
         Poll::Ready(frame)

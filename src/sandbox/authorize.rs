@@ -23,6 +23,7 @@ use crate::sandbox::sign_in;
 use crate::sandbox::tenant;
 use crate::sandbox::tenant::Tenant;
 use crate::sandbox::token_fields::Fields;
+use crate::sandbox::witness;
 
 /// Checks an authorization request; shows the sign-in page or goes straight on.
 pub(super) fn start(tenant: &Tenant, request: &Request<Metered>) -> Reply {
@@ -50,6 +51,7 @@ pub(super) fn start(tenant: &Tenant, request: &Request<Metered>) -> Reply {
         );
     }
     let state = fields.get("state").map(str::to_owned);
+    witness::saw("state", state.as_deref().unwrap_or_default());
     if let Some(Fault::Oauth { code, .. }) = tenant.faults.strike(Place::Authorize) {
         return sent_back(redirect_uri, state.as_deref(), &code, "As it was armed.");
     }

@@ -8,21 +8,28 @@ use serde_json::json;
 use crate::crypto::Entropy;
 use crate::sandbox::people::ENTERPRISE_ID;
 use crate::sandbox::settings::Client;
+use crate::sandbox::witness;
 
 /// An access token of `length` characters in four segments (a JWT has three: strict parsers fail).
 pub(super) fn access_token(entropy: &dyn Entropy, client: &Client, length: usize) -> String {
-    token(entropy, client, "access_token", length)
+    let token = token(entropy, client, "access_token", length);
+    witness::saw("access token", &token);
+    token
 }
 
 /// A refresh token of `length` characters in four segments.
 pub(super) fn refresh_token(entropy: &dyn Entropy, client: &Client, length: usize) -> String {
-    token(entropy, client, "refresh_token", length)
+    let token = token(entropy, client, "refresh_token", length);
+    witness::saw("refresh token", &token);
+    token
 }
 
 /// An authorization code in three segments, well under 512 characters.
 pub(super) fn code(entropy: &dyn Entropy) -> String {
     let payload = json!({ "auth_code": opaque(entropy, 24), "eid": ENTERPRISE_ID });
-    dotted(entropy, &payload)
+    let code = dotted(entropy, &payload);
+    witness::saw("code", &code);
+    code
 }
 
 /// `length` unpredictable characters that need no escaping anywhere.

@@ -22,6 +22,7 @@ use crate::sandbox::settings::ClientKind;
 use crate::sandbox::tenant;
 use crate::sandbox::tenant::Tenant;
 use crate::sandbox::token_fields::Fields;
+use crate::sandbox::witness;
 
 /// Answers a token request.
 pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply {
@@ -48,6 +49,14 @@ fn exchange(
     other_unit: bool,
 ) -> Result<Reply, OauthError> {
     let fields = Fields::parse(headers, body)?;
+    for (kind, name) in [
+        ("verifier", "code_verifier"),
+        ("client secret", "client_secret"),
+    ] {
+        if let Some(secret) = fields.get(name) {
+            witness::saw(kind, secret);
+        }
+    }
     let grant_type = fields.need("grant_type")?;
     let client = authenticate(tenant, &fields)?;
     match grant_type {

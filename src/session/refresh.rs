@@ -3,6 +3,7 @@
 //! Refresh tokens are used once. So there is one call at a time per refresh token, in a task of its
 //! own that no client can cancel, and its result stays for requests that still bring the old cookie.
 
+mod spans;
 mod switch;
 mod together;
 
@@ -17,6 +18,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -42,6 +44,7 @@ use crate::oauth::provider::BusinessUnit;
 use crate::oauth::token::Granted;
 use crate::telemetry::metrics::Events;
 use crate::telemetry::metrics::labels;
+use crate::telemetry::traces::TraceContext;
 use crate::time::Clock;
 use crate::time::UnixTime;
 
@@ -63,6 +66,7 @@ pub struct Refresher {
     /// Whether each refresh asks who it is, too.
     rereads: bool,
     events: Events,
+    spans: Option<spans::Spans>,
 }
 
 impl Refresher {
@@ -88,6 +92,7 @@ impl Refresher {
             changes: Arc::default(),
             rereads: false,
             events,
+            spans: None,
         }
     }
 
@@ -143,7 +148,7 @@ impl Refresher {
 
     /// Joins the refresh of this session or starts one. `None` if it has no refresh token.
     pub fn join(self: &Arc<Self>, session: &Arc<Session>) -> Option<Waiting> {
-        self.board(session, None)
+        self.board(session, None, None)
     }
 
     /// The same for a refresh that leads to `unit`, unless another one is there already.
@@ -151,6 +156,7 @@ impl Refresher {
         self: &Arc<Self>,
         session: &Arc<Session>,
         unit: Option<BusinessUnit>,
+        cause: Option<TraceContext>,
     ) -> Option<Waiting> {
         let key = self.key(session)?;
         let now = self.clock.now();
@@ -172,6 +178,7 @@ impl Refresher {
         let aim = Aim {
             unit,
             verdict: Arc::default(),
+            place: self.place(cause),
         };
         flights.insert(
             key,
@@ -204,8 +211,10 @@ impl Refresher {
         aim: &Aim,
         outcome: &watch::Sender<Option<Outcome>>,
     ) {
+        let begun = Instant::now();
         let landed = self.renew(&key, session, aim).await;
         self.events.refreshed(landed.label());
+        self.note_span(aim, begun, landed.label());
         let keep = match &landed {
             Outcome::Renewed(renewed) => {
                 tracing::info!(event = "token.refresh", session = %session.id, "Token renewed.");
@@ -512,6 +521,8 @@ fn home(session: &Session) -> Option<BusinessUnit> {
 struct Aim {
     unit: Option<BusinessUnit>,
     verdict: Arc<OnceLock<switch::Verdict>>,
+    /// Its span, if somebody follows the trace of the request that began it.
+    place: Option<spans::Place>,
 }
 
 struct Flight {

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use crate::time::UnixTime;
 
+use super::sampling::Fraction;
+use super::sampling::Lot;
 use super::settings::LogFormat;
-use super::sink;
+use super::settings::LogSettings;
+use super::sink::Sink;
 
 /// One worker's records, written in batches so that a request costs no system call.
 #[derive(Debug)]
 pub struct AccessLog {
-    format: LogFormat,
+    settings: LogSettings,
+    sink: Sink,
     buffer: RefCell<Vec<u8>>,
     stamp: RefCell<Stamp>,
 }
@@ -50,6 +54,8 @@ pub struct AccessRecord<'a> {
     pub at: UnixTime,
     /// The request's id.
     pub id: &'a str,
+    /// The trace, where it is followed.
+    pub trace: Option<&'a str>,
     /// The client's address.
     pub client: IpAddr,
     /// Method.
@@ -66,26 +72,53 @@ pub struct AccessRecord<'a> {
     pub user: Option<&'a str>,
     /// The business unit of the token.
     pub business_unit: Option<u64>,
+    /// What the request came to, in the words of `explain`.
+    pub decision: &'static str,
     /// The code of the refusal.
     pub fault: Option<&'a str>,
+    /// The address that the request was sent to.
+    pub upstream: Option<&'a str>,
     /// From accept of the head to the answer's last byte.
     pub duration: Duration,
+    /// What this gateway took until the answer's head: all but waiting for the upstream.
+    pub gateway: Duration,
     /// From sending the request to the upstream's head.
-    pub upstream: Option<Duration>,
+    pub waited: Option<Duration>,
+    /// Bytes of the request's body that were read.
+    pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes: u64,
     /// `complete`, or why not.
     pub end: &'static str,
+    /// How many such requests leave a record, where not all do.
+    pub sample: Option<Fraction>,
 }
 
 impl AccessLog {
     /// A log with an empty buffer.
-    pub fn new(format: LogFormat) -> Self {
+    pub fn new(settings: LogSettings, sink: Sink) -> Self {
         Self {
-            format,
+            settings,
+            sink,
             buffer: RefCell::default(),
             stamp: RefCell::default(),
         }
+    }
+
+    /// Whether a request of this kind leaves a record: all that are remarkable do, and of the others a sample,
+    /// whose rate is told.
+    pub fn keeps(&self, remarkable: bool, lot: Lot) -> Option<Option<Fraction>> {
+        let rate = self.settings.sample;
+        if remarkable || rate.is_all() {
+            Some(None)
+        } else {
+            rate.takes(lot).then_some(Some(rate))
+        }
+    }
+
+    /// Whether an answer that took this long until its head is remarkable.
+    pub fn is_slow(&self, until_head: Duration) -> bool {
+        until_head >= self.settings.slow
     }
 
     /// Adds a record.
@@ -94,18 +127,25 @@ impl AccessLog {
         let mut stamp = self.stamp.borrow_mut();
         let now = stamp.at(record.at);
         // Writing into memory does not fail.
-        let _written = match self.format {
-            LogFormat::Json => json(&mut buffer, record, now),
-            LogFormat::Text => text(&mut buffer, record, now),
+        let _written = match self.settings.format {
+            LogFormat::Json => line::<Json>(&mut buffer, record, now),
+            LogFormat::Text => line::<Text>(&mut buffer, record, now),
         };
         if buffer.len() >= BATCH {
-            flush(&mut buffer);
+            self.send(&mut buffer);
         }
     }
 
     /// Writes out what is waiting.
     pub fn flush(&self) {
-        flush(&mut self.buffer.borrow_mut());
+        self.send(&mut self.buffer.borrow_mut());
+    }
+
+    fn send(&self, buffer: &mut Vec<u8>) {
+        if !buffer.is_empty() {
+            let next = Vec::with_capacity(buffer.len());
+            self.sink.send(std::mem::replace(buffer, next));
+        }
     }
 }
 
@@ -115,52 +155,91 @@ impl Drop for AccessLog {
     }
 }
 
-fn flush(buffer: &mut Vec<u8>) {
-    if !buffer.is_empty() {
-        let next = Vec::with_capacity(buffer.len());
-        sink::standard_error().send(std::mem::replace(buffer, next));
-    }
+/// How fields are written down. Both formats hold the same ones.
+trait Form {
+    const JSON: bool;
 }
 
-fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Result<()> {
-    // Put together piece by piece: every request pays for this, and formatting costs several times more.
-    out.extend_from_slice(b"{\"timestamp\":\"");
-    out.extend_from_slice(now.as_bytes());
-    out.extend_from_slice(b"\",\"level\":\"INFO\",\"event\":\"request\",\"request_id\":");
-    string(out, record.id)?;
-    out.extend_from_slice(b",\"client\":\"");
-    address(out, record.client)?;
-    out.extend_from_slice(b"\",\"method\":");
-    string(out, record.method)?;
-    out.extend_from_slice(b",\"path\":");
-    string(out, record.path)?;
-    number(out, b",\"status\":", u64::from(record.status));
-    if let Some(tenant) = record.tenant {
-        out.extend_from_slice(b",\"tenant\":");
-        string(out, tenant)?;
+struct Json;
+
+impl Form for Json {
+    const JSON: bool = true;
+}
+
+struct Text;
+
+impl Form for Text {
+    const JSON: bool = false;
+}
+
+/// A field's name with what stands around it. Put together when this is compiled: every request pays for
+/// each piece, and formatting costs several times more.
+macro_rules! name {
+    ($form:ident, $name:literal) => {
+        if $form::JSON {
+            concat!(",\"", $name, "\":").as_bytes()
+        } else {
+            concat!(" ", $name, "=").as_bytes()
+        }
+    };
+}
+
+fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Result<()> {
+    if F::JSON {
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        out.extend_from_slice(now.as_bytes());
+        out.extend_from_slice(b"\",\"level\":\"INFO\",\"event\":\"request\"");
+    } else {
+        out.extend_from_slice(now.as_bytes());
+        out.extend_from_slice(b" INFO request");
     }
-    out.extend_from_slice(b",\"route\":");
-    string(out, record.route)?;
+    word(out, name!(F, "request_id"), record.id)?;
+    if let Some(trace) = record.trace {
+        word(out, name!(F, "trace_id"), trace)?;
+    }
+    out.extend_from_slice(name!(F, "client"));
+    out.push(b'"');
+    address(out, record.client)?;
+    out.push(b'"');
+    word(out, name!(F, "method"), record.method)?;
+    word(out, name!(F, "path"), record.path)?;
+    number(out, name!(F, "status"), u64::from(record.status));
+    if let Some(tenant) = record.tenant {
+        word(out, name!(F, "tenant"), tenant)?;
+    }
+    word(out, name!(F, "route"), record.route)?;
     if let Some(user) = record.user {
-        out.extend_from_slice(b",\"user\":");
-        string(out, user)?;
+        word(out, name!(F, "user"), user)?;
     }
     if let Some(unit) = record.business_unit {
-        number(out, b",\"business_unit\":", unit);
+        number(out, name!(F, "business_unit"), unit);
     }
+    word(out, name!(F, "decision"), record.decision)?;
     if let Some(fault) = record.fault {
-        out.extend_from_slice(b",\"code\":");
-        string(out, fault)?;
+        word(out, name!(F, "code"), fault)?;
     }
-    number(out, b",\"duration_us\":", micros(record.duration));
     if let Some(upstream) = record.upstream {
-        number(out, b",\"upstream_us\":", micros(upstream));
+        word(out, name!(F, "upstream"), upstream)?;
     }
-    number(out, b",\"bytes\":", record.bytes);
-    out.extend_from_slice(b",\"end\":\"");
-    out.extend_from_slice(record.end.as_bytes());
-    out.extend_from_slice(b"\"}\n");
+    number(out, name!(F, "duration_us"), micros(record.duration));
+    number(out, name!(F, "gateway_us"), micros(record.gateway));
+    if let Some(waited) = record.waited {
+        number(out, name!(F, "upstream_us"), micros(waited));
+    }
+    number(out, name!(F, "bytes_in"), record.bytes_in);
+    number(out, name!(F, "bytes"), record.bytes);
+    word(out, name!(F, "end"), record.end)?;
+    if let Some(sample) = record.sample {
+        out.extend_from_slice(name!(F, "sample"));
+        write!(out, "{sample}")?;
+    }
+    out.extend_from_slice(if F::JSON { b"}\n" } else { b"\n" });
     Ok(())
+}
+
+fn word(out: &mut Vec<u8>, name: &[u8], text: &str) -> std::io::Result<()> {
+    out.extend_from_slice(name);
+    string(out, text)
 }
 
 fn number(out: &mut Vec<u8>, name: &[u8], number: u64) {
@@ -183,28 +262,6 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn text(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std::io::Result<()> {
-    write!(
-        out,
-        "{now} INFO request {} {} ",
-        record.client, record.method
-    )?;
-    string(out, record.path)?;
-    write!(out, " {} {}", record.status, record.fault.unwrap_or("-"))?;
-    write!(
-        out,
-        " {}us {}B {} user=",
-        record.duration.as_micros(),
-        record.bytes,
-        record.end
-    )?;
-    string(out, record.user.unwrap_or("-"))?;
-    if let Some(tenant) = record.tenant {
-        write!(out, " tenant={tenant}")?;
-    }
-    writeln!(out, " request_id={}", record.id)
-}
-
 /// A quoted string; a line break in a path must not begin a line of the log.
 fn string(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
     // What needs no escape is nearly everything, and copied as it stands.
@@ -224,41 +281,154 @@ const BATCH: usize = 48 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 
     use super::*;
 
-    const RECORD: AccessRecord<'_> = AccessRecord {
-        at: UnixTime::from_millis(1_000),
-        id: "id",
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        method: "GET",
-        path: "/a\n\"b",
-        status: 200,
-        tenant: None,
-        route: "/",
-        user: Some("105\r\n"),
-        business_unit: Some(7),
-        fault: None,
-        duration: Duration::from_micros(42),
-        upstream: Some(Duration::from_micros(40)),
-        bytes: 3,
-        end: "complete",
-    };
+    /// A record in which everything has a value.
+    fn full() -> AccessRecord<'static> {
+        AccessRecord {
+            at: UnixTime::from_millis(1_000),
+            id: "id",
+            trace: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            method: "GET",
+            path: "/a\n\"b",
+            status: 200,
+            tenant: Some("acme"),
+            route: "/",
+            user: Some("105\r\n user=\"root\""),
+            business_unit: Some(7),
+            decision: "forward",
+            fault: Some("SG-4001"),
+            upstream: Some("http://127.0.0.1:3000"),
+            duration: Duration::from_micros(42),
+            gateway: Duration::from_micros(1),
+            waited: Some(Duration::from_micros(40)),
+            bytes_in: 5,
+            bytes: 3,
+            end: "complete",
+            sample: Fraction::parse("0.25").ok(),
+        }
+    }
+
+    /// The fields of a record after the time, with their values as JSON.
+    const FIELDS: [(&str, &str); 20] = [
+        ("request_id", r#""id""#),
+        ("trace_id", r#""4bf92f3577b34da6a3ce929d0e0e4736""#),
+        ("client", r#""127.0.0.1""#),
+        ("method", r#""GET""#),
+        ("path", r#""/a\n\"b""#),
+        ("status", "200"),
+        ("tenant", r#""acme""#),
+        ("route", r#""/""#),
+        ("user", r#""105\r\n user=\"root\"""#),
+        ("business_unit", "7"),
+        ("decision", r#""forward""#),
+        ("code", r#""SG-4001""#),
+        ("upstream", r#""http://127.0.0.1:3000""#),
+        ("duration_us", "42"),
+        ("gateway_us", "1"),
+        ("upstream_us", "40"),
+        ("bytes_in", "5"),
+        ("bytes", "3"),
+        ("end", r#""complete""#),
+        ("sample", "0.25"),
+    ];
+
+    fn written<F: Form>(record: &AccessRecord<'_>) -> String {
+        let mut out = Vec::new();
+        line::<F>(&mut out, record, &record.at.to_rfc3339()).expect("memory");
+        let line = String::from_utf8(out).expect("text");
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        line
+    }
 
     #[test]
-    fn a_record_is_one_line_of_json() {
-        let mut out = Vec::new();
-        json(&mut out, &RECORD, &RECORD.at.to_rfc3339()).expect("memory");
-        let line = String::from_utf8(out).expect("text");
-        assert_eq!(line.matches('\n').count(), 1);
-        let parsed: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(parsed["path"], "/a\n\"b");
-        assert_eq!(parsed["timestamp"], "1970-01-01T00:00:01.000Z");
+    fn both_formats_hold_every_field() {
+        let fields: Vec<String> = FIELDS
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"))
+            .collect();
         assert_eq!(
-            (&parsed["status"], &parsed["duration_us"]),
-            (&200.into(), &42.into())
+            written::<Json>(&full()),
+            format!(
+                "{{\"timestamp\":\"1970-01-01T00:00:01.000Z\",\"level\":\"INFO\",\"event\":\"request\",{}}}\n",
+                fields.join(",")
+            )
         );
+        let fields: Vec<String> = FIELDS
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            written::<Text>(&full()),
+            format!(
+                "1970-01-01T00:00:01.000Z INFO request {}\n",
+                fields.join(" ")
+            )
+        );
+    }
+
+    #[test]
+    fn a_record_is_one_object_of_json() {
+        let parsed: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&written::<Json>(&full())).expect("JSON");
+        assert_eq!(parsed.len(), FIELDS.len() + 3);
+        assert_eq!(parsed["path"], "/a\n\"b");
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_of_both() {
+        let bare = AccessRecord {
+            trace: None,
+            tenant: None,
+            user: None,
+            business_unit: None,
+            fault: None,
+            upstream: None,
+            waited: None,
+            sample: None,
+            ..full()
+        };
+        let (json, text) = (written::<Json>(&bare), written::<Text>(&bare));
+        for name in [
+            "trace_id",
+            "tenant",
+            "user",
+            "business_unit",
+            "code",
+            "upstream",
+            "upstream_us",
+            "sample",
+        ] {
+            assert!(!json.contains(&format!("\"{name}\":")), "{name}: {json}");
+            assert!(!text.contains(&format!(" {name}=")), "{name}: {text}");
+        }
+        serde_json::from_str::<serde_json::Value>(&json).expect("JSON");
+    }
+
+    #[test]
+    fn what_is_remarkable_is_always_kept() {
+        let log = |sample| {
+            let sample = Fraction::parse(sample).expect("a fraction");
+            let settings = LogSettings {
+                sample,
+                ..LogSettings::default()
+            };
+            AccessLog::new(settings, Sink::to(std::io::sink()))
+        };
+        let (low, high) = (Lot::of_trace(0), Lot::of_trace(u64::MAX));
+        assert_eq!(log("1").keeps(false, low), Some(None));
+        assert_eq!(log("0").keeps(false, high), None);
+        assert_eq!(log("0").keeps(true, low), Some(None));
+        let half = Fraction::parse("0.5").ok();
+        assert_eq!(log("0.5").keeps(false, high), Some(half));
+        assert_eq!(log("0.5").keeps(false, low), None);
+        assert_eq!(log("0.5").keeps(true, low), Some(None));
+        let log = log("0.5");
+        assert!(log.is_slow(Duration::from_secs(1)) && !log.is_slow(Duration::from_millis(999)));
     }
 
     #[test]
@@ -278,15 +448,5 @@ mod tests {
             let now = UnixTime::from_millis(millis);
             assert_eq!(stamp.at(now), now.to_rfc3339());
         }
-    }
-
-    #[test]
-    fn a_record_is_one_line_of_text() {
-        let mut out = Vec::new();
-        text(&mut out, &RECORD, &RECORD.at.to_rfc3339()).expect("memory");
-        assert_eq!(
-            String::from_utf8(out).expect("text").matches('\n').count(),
-            1
-        );
     }
 }

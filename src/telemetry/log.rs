@@ -1,7 +1,9 @@
 //! Where log lines go: standard error, as JSON or text.
 
+use tracing::Subscriber;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -12,28 +14,109 @@ use super::sink;
 
 /// Sets the process's log up. A second call changes nothing.
 pub fn init(settings: LogSettings) {
-    let level = match settings.level {
+    let outcome = subscriber(settings, sink::standard_error()).try_init();
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "The log is set up already.");
+    }
+}
+
+/// The log, on its way to `writer`.
+pub fn subscriber<W>(settings: LogSettings, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let registry = tracing_subscriber::registry().with(filter(settings.level));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false);
+    match settings.format {
+        LogFormat::Json => Box::new(registry.with(layer.json().flatten_event(true))),
+        LogFormat::Text => Box::new(registry.with(layer)),
+    }
+}
+
+/// The crates below us print heads, bodies and key material at their lowest levels: only our own lines
+/// go below warnings, whatever the operator says, and no variable lifts that.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // The crates below us print heads and bodies at their lowest levels, and those hold tokens:
-    // only our own lines go below warnings.
-    let foreign = level.min(LevelFilter::WARN);
-    let filter = Targets::new()
-        .with_default(foreign)
-        .with_target("sidegate", level);
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(sink::standard_error())
-        .with_ansi(false);
-    let outcome = match settings.format {
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry.with(layer).try_init(),
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "The log is set up already.");
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("sidegate", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::Mutex;
+
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_lines_go_below_warnings() {
+        let filter = filter(LogLevel::Trace);
+        for ours in ["sidegate", "sidegate::gateway::proxy"] {
+            assert!(filter.would_enable(ours, &Level::TRACE), "{ours}");
+        }
+        for foreign in [
+            "h2::codec::framed_read",
+            "hyper::proto::h1::io",
+            "hyper_util::client",
+            "reqwest::connect",
+            "rustls::client::hs",
+            "tokio_rustls",
+            "redis",
+            "notify",
+            "opentelemetry",
+            "anything",
+        ] {
+            for level in [Level::INFO, Level::DEBUG, Level::TRACE] {
+                assert!(!filter.would_enable(foreign, &level), "{foreign} {level}");
+            }
+            assert!(filter.would_enable(foreign, &Level::WARN), "{foreign}");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("free").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_other_crates_print_of_a_head_is_not_written() {
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let memory = Memory::default();
+            let written = memory.clone();
+            let settings = LogSettings {
+                level: LogLevel::Trace,
+                format,
+                ..LogSettings::default()
+            };
+            let log = subscriber(settings, move || memory.clone());
+            tracing::subscriber::with_default(log, || {
+                tracing::trace!(target: "hyper::proto::h1", "authorization: Bearer hunter2");
+                tracing::info!(target: "h2::frame", "cookie: hunter2");
+                tracing::trace!(target: "sidegate::gateway", "ours");
+            });
+            let text = written.0.lock().expect("free").clone();
+            let text = String::from_utf8(text).expect("text");
+            assert!(text.contains("ours") && !text.contains("hunter2"), "{text}");
+        }
     }
 }

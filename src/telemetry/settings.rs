@@ -1,5 +1,9 @@
 //! What the operator says about logs.
 
+use std::time::Duration;
+
+use super::sampling::Fraction;
+
 /// The key `log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -7,8 +11,12 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// Lines for machines or for people.
     pub format: LogFormat,
-    /// Whether every request leaves a record.
+    /// Whether requests leave a record.
     pub access: bool,
+    /// How many of the requests that nothing is remarkable about do.
+    pub sample: Fraction,
+    /// An answer that took this long until its head is remarkable.
+    pub slow: Duration,
 }
 
 impl Default for LogSettings {
@@ -17,6 +25,8 @@ impl Default for LogSettings {
             level: LogLevel::Info,
             format: LogFormat::Json,
             access: true,
+            sample: Fraction::ALL,
+            slow: Duration::from_secs(1),
         }
     }
 }

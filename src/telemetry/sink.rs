@@ -33,6 +33,11 @@ pub fn standard_error() -> &'static Sink {
 }
 
 impl Sink {
+    /// A sink that writes to `out`.
+    pub fn to(out: impl Write + Send + 'static) -> Self {
+        Self::new(out, QUEUE)
+    }
+
     /// A sink that writes to `out` and holds at most `queue` batches.
     fn new(out: impl Write + Send + 'static, queue: usize) -> Self {
         let (sender, receiver) = sync_channel(queue);

@@ -33,6 +33,7 @@ use super::member::Member;
 use super::settings::Upstream;
 use super::shared::Tool;
 use super::shared::Upstreams;
+use super::trip::Trip;
 use crate::http::Origin;
 use crate::telemetry::metrics::Pool;
 use crate::telemetry::metrics::TENANTS;
@@ -113,20 +114,24 @@ impl Client {
 
     /// Sends a request and waits for the answer's head. `request` holds an origin-form target and a
     /// `Host` field; `again` makes the same request once more, if sending it twice does no harm:
-    /// idempotent and without a body (RFC 9110 §9.2.2).
+    /// idempotent and without a body (RFC 9110 §9.2.2). `trip` learns where it went.
     pub async fn send(
         &self,
         way: Way<'_>,
         request: Request<RequestBody>,
         again: impl FnOnce() -> Option<Request<RequestBody>>,
+        trip: &mut Trip,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let cluster = self.cluster(way).ok_or(UpstreamError::Unknown)?;
         // What happens seldom has a place of its own: this future is part of every request's.
-        let lease = match cluster.lease_kept(&self.dice) {
-            Some(lease) => lease,
-            None => Box::pin(cluster.lease(&self.connector, &self.dice)).await?,
+        let lease = if let Some(lease) = cluster.lease_kept(&self.dice) {
+            lease
+        } else {
+            let leased = Box::pin(cluster.lease(&self.connector, &self.dice)).await;
+            leased.inspect_err(|_| trip.missed(&cluster))?
         };
         let (is_new, member) = (lease.is_new, lease.member());
+        trip.reached(&member, is_new);
         let request = match self.exchange(lease, request).await {
             Ok(response) => return Ok(response),
             Err(lost) if is_new && lost.loss != Loss::Refused => return Err(lost.error),

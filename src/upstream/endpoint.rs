@@ -32,6 +32,8 @@ pub(super) struct Endpoint {
     pub(super) protocol: Protocol,
     place: Place,
     shown: Address,
+    /// The same as text, for records.
+    name: Box<str>,
     /// What the checks say, if there are any.
     checked: Option<Checked>,
     /// How many workers leave it out since connections failed.
@@ -90,6 +92,7 @@ impl Endpoint {
             protocol,
             place,
             shown: address.clone(),
+            name: address.to_string().into(),
             checked: check_every.map(|interval| Checked {
                 down: AtomicBool::new(false),
                 interval,
@@ -104,6 +107,7 @@ impl Endpoint {
             protocol: Protocol::Http1,
             place: place(origin, public_only, making),
             shown: Address::Tcp(origin.clone()),
+            name: origin.to_string().into(),
             checked: None,
             left_out: AtomicUsize::new(0),
         }
@@ -111,6 +115,10 @@ impl Endpoint {
 
     pub(super) fn address(&self) -> &Address {
         &self.shown
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// When the next check is due, if the last ones say that nothing works here.

@@ -2,6 +2,7 @@
 //! clients that talk to it.
 
 pub mod browser;
+pub mod collector;
 pub mod corpus;
 pub mod gate;
 pub mod h2;
@@ -18,10 +19,12 @@ pub mod server;
 pub mod serving;
 pub mod tap;
 pub mod terminal;
+pub mod traced;
 pub mod wire;
 
 pub use browser::Answer;
 pub use browser::Browser;
+pub use collector::Collector;
 pub use gate::Gate;
 pub use gate::Plan;
 pub use house::House;

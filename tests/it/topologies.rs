@@ -17,6 +17,7 @@ use crate::support::Plan;
 use crate::support::Redis;
 use crate::support::process::Running;
 use crate::support::redis::store_is;
+use crate::support::traced;
 
 const API: &str = "/mc/rest/platform/v1/tokenContext";
 
@@ -93,14 +94,17 @@ async fn tls_with_our_own_authority_and_a_user_with_few_rights() {
         // The user that config/sidegate.yaml names.
         write(
             "redis.conf",
-            &format!("user default off\n{}\n", acl("hunter2")),
+            &format!(
+                "user default off\n{}\n",
+                acl("correct-horse-battery-staple")
+            ),
         );
     })
     .await;
     let Some(redis) = redis else { return };
     let file = |name| redis.file(name).display().to_string();
     let lines = format!(
-        "url: \"rediss://{}\", username: sidegate, password: hunter2, ca_file: {}, certificate_file: {}, key_file: {}",
+        "url: \"rediss://{}\", username: sidegate, password: correct-horse-battery-staple, ca_file: {}, certificate_file: {}, key_file: {}",
         redis.address(),
         file("ca.crt"),
         file("client.crt"),
@@ -110,7 +114,13 @@ async fn tls_with_our_own_authority_and_a_user_with_few_rights() {
     a_session_lives_and_ends(&gate).await;
 
     let ca = format!("ca_file: {}, ", file("ca.crt"));
-    for (without, with) in [("hunter2", "hunter3"), (ca.as_str(), "")] {
+    for (without, with) in [
+        (
+            "correct-horse-battery-staple",
+            "another-horse-battery-staple",
+        ),
+        (ca.as_str(), ""),
+    ] {
         assert!(lines.contains(without));
         let gate = Gate::with(Plan {
             session: format!(
@@ -132,6 +142,7 @@ async fn tls_with_our_own_authority_and_a_user_with_few_rights() {
 
 /// The line of the example configuration that makes the store's user.
 fn acl(password: &str) -> String {
+    traced::secret("redis password", password);
     let example = include_str!("../../config/sidegate.yaml");
     let line = example
         .lines()
@@ -164,7 +175,7 @@ async fn a_cluster() {
         .await
         .expect("forms");
     // The user that config/sidegate.yaml names, and what it adds for a cluster.
-    let rules = format!("{} +cluster|slots", acl("hunter2"));
+    let rules = format!("{} +cluster|slots", acl("correct-horse-battery-staple"));
     let mut user = redis::cmd("ACL");
     user.arg("SETUSER");
     for rule in rules.split(' ').skip(1) {
@@ -172,7 +183,7 @@ async fn a_cluster() {
     }
     let _: () = user.query_async(&mut client).await.expect("has a user");
     let gate = gate(&format!(
-        "url: {}, topology: cluster, username: sidegate, password: hunter2",
+        "url: {}, topology: cluster, username: sidegate, password: correct-horse-battery-staple",
         redis.url()
     ))
     .await;

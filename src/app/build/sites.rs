@@ -56,6 +56,7 @@ use crate::session::shared::Shared;
 use crate::telemetry::metrics::Events;
 use crate::telemetry::metrics::Slot;
 use crate::telemetry::metrics::Traffic;
+use crate::telemetry::traces::Tracer;
 use crate::time::Clock;
 
 /// What all sites have in common.
@@ -63,6 +64,7 @@ pub(super) struct Common<'a> {
     pub(super) keys: Arc<Keys>,
     pub(super) policy: Policy,
     pub(super) framing: Option<Framing>,
+    pub(super) tracer: Option<Tracer>,
     pub(super) shared: Option<(RedisSettings, Keeping)>,
     pub(super) prefix: PathPrefix,
     pub(super) trusted: TrustedProxies,
@@ -270,6 +272,8 @@ impl Builder<'_> {
             common.tasks.clone(),
             of.events.clone(),
         );
+        let (tracer, asked) = (common.tracer.clone(), of.provider.auth.clone());
+        refresher = refresher.traced_by(tracer, asked);
         // Rules and tools are to see facts that are no older than the tokens.
         refresher =
             refresher.rereading(of.router.has_rules() || !of.provider.permissions.is_empty());

@@ -131,6 +131,12 @@ const RISKY: &[(&str, &str, Risk, &str)] = &[
         Risk::PlainStore,
         "session.store.redis.url",
     ),
+    (
+        "session:\n",
+        "telemetry: { otlp: { endpoint: 'http://collector:4318', headers: { env: OTLP } } }\nsession:\n",
+        Risk::PlainTraces,
+        "telemetry.otlp.endpoint",
+    ),
 ];
 
 #[test]

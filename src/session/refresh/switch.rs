@@ -57,7 +57,7 @@ impl Refresher {
             if home(&session) == Some(unit) && !session.line.unsettled {
                 return Switched::Done(renewed);
             }
-            let Some(waiting) = self.board(&session, Some(unit)) else {
+            let Some(waiting) = self.board(&session, Some(unit), None) else {
                 return Switched::Ended(Arc::new(RefreshError::NoToken));
             };
             let aim = waiting.aim.clone();

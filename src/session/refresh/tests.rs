@@ -9,6 +9,7 @@ fn landed(started: UnixTime, until: UnixTime) -> Flight {
         aim: Aim {
             unit: None,
             verdict: Arc::default(),
+            place: None,
         },
         until,
         started,

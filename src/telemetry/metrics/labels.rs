@@ -67,6 +67,20 @@ values! {
 }
 
 values! {
+    /// What became of a span.
+    Export {
+        /// The collector has it.
+        Exported = "exported",
+        /// Too many were waiting.
+        QueueFull = "queue_full",
+        /// The collector said that it will never take it.
+        Refused = "refused",
+        /// The collector did not take it in time.
+        Failed = "failed",
+    }
+}
+
+values! {
     /// Which rule of a route refused a person.
     Rule {
         /// The enterprise.
@@ -272,6 +286,12 @@ pub(super) struct BySwitch {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByRule {
     pub(super) rule: Rule,
+}
+
+/// By what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(in crate::telemetry) struct ByExport {
+    pub(in crate::telemetry) result: Export,
 }
 
 /// By what was asked.

@@ -17,6 +17,7 @@ use sidegate::sandbox::Control;
 use sidegate::sandbox::Sandbox;
 use sidegate::sandbox::Settings;
 use sidegate::sandbox::Tool;
+use sidegate::telemetry::sink::Sink;
 use sidegate::time::Clock;
 use sidegate::time::ManualClock;
 use sidegate::time::UnixTime;
@@ -27,6 +28,7 @@ use super::browser::Browser;
 use super::browser::split_url;
 use super::tap::Edit;
 use super::tap::Tap;
+use super::traced;
 
 /// A running gateway with its tenant and tool. One clock rules all three and moves only when told.
 pub struct Gate {
@@ -90,6 +92,8 @@ pub struct Plan {
     pub clock: Option<MakeClock>,
     /// Who knows the addresses of names.
     pub resolver: Arc<dyn Resolve>,
+    /// Further keys of `log`, and where access records go.
+    pub access: Option<(String, Sink)>,
 }
 
 /// Makes a clock from the one that shows the right time.
@@ -113,6 +117,7 @@ impl Default for Plan {
             https: false,
             clock: None,
             resolver: Arc::new(SystemResolver),
+            access: None,
         }
     }
 }
@@ -162,6 +167,10 @@ impl Gate {
         let key = plan
             .key
             .unwrap_or_else(|| MasterKey::generate(&OsEntropy).to_text().to_string());
+        let records = match &plan.access {
+            Some((_, sink)) => sink.clone(),
+            None => traced::records(),
+        };
         // The public URL has to be known before the gateway listens; another process may take the port.
         for _ in 0..20 {
             let port = free_port();
@@ -177,8 +186,12 @@ impl Gate {
                 .unwrap_or_else(|| format!("{scheme}://127.0.0.1:{port}"));
             let text = format!(
                 "public_url: {public_url}\nlisten: 127.0.0.1:{port}\nadmin_listen: 127.0.0.1:0\nworkers: 2\n\
-                 log: {{ level: trace, access: false }}\n{}\nmarketing_cloud:\n  subdomain: sandbox\n{}  auth_base_url: {}\n  \
+                 log: {{ level: trace, access: {} }}\n{}\nmarketing_cloud:\n  subdomain: sandbox\n{}  auth_base_url: {}\n  \
                  instance_hosts: [{hosts}]\n{}\nsession:\n  keys: {}\n{}\nroutes:{}",
+                match &plan.access {
+                    Some((keys, _)) => format!("true{keys}"),
+                    None => traced::directory().is_some().to_string(),
+                },
                 plan.top,
                 plan.client,
                 auth,
@@ -188,7 +201,7 @@ impl Gate {
                 plan.routes.replace("TOOL", &tool.origin().to_string()),
             )
             .replace("TENANT_PORT", &sandbox.origin().port().to_string());
-            if let Ok(app) = launch(&text, &key, &shown, &plan.resolver) {
+            if let Ok(app) = launch_on(&records, &text, &key, &shown, &plan.resolver) {
                 return Self {
                     clock,
                     sandbox,
@@ -325,11 +338,24 @@ fn launch(
     clock: &Arc<dyn Clock>,
     resolver: &Arc<dyn Resolve>,
 ) -> Result<App, StartError> {
+    launch_on(&traced::records(), text, key, clock, resolver)
+}
+
+fn launch_on(
+    records: &Sink,
+    text: &str,
+    key: &str,
+    clock: &Arc<dyn Clock>,
+    resolver: &Arc<dyn Resolve>,
+) -> Result<App, StartError> {
     let ports = Ports {
         clock: Arc::clone(clock),
         entropy: Arc::new(OsEntropy),
         resolver: Arc::clone(resolver),
+        records: records.clone(),
     };
+    traced::begin();
+    traced::secret("session key", key);
     App::start(configuration(text, key), &ports)
 }
 

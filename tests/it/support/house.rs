@@ -94,15 +94,19 @@ impl House {
                 )
             };
             let text = format!(
-                "listen: 127.0.0.1:{port}\nadmin_listen: 127.0.0.1:0\nworkers: 2\nlog: {{ level: trace, access: false }}\n\
+                "listen: 127.0.0.1:{port}\nadmin_listen: 127.0.0.1:0\nworkers: 2\nlog: {{ level: trace, access: {} }}\n\
                  session:\n{keys}{session}\ntenants:\n{}",
+                super::traced::directory().is_some(),
                 (0..NAMES.len()).map(tenant).collect::<String>()
             );
             let config = configuration(&text, &key);
             let ports = Ports {
                 clock: Arc::clone(&shared),
+                records: super::traced::records(),
                 ..Ports::default()
             };
+            super::traced::begin();
+            super::traced::secret("session key", &key);
             if let Ok(app) = App::start(config, &ports) {
                 return Self {
                     clock,

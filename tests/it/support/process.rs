@@ -3,6 +3,7 @@
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::Read;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+use super::traced;
+use super::traced::Lines;
 
 /// The program with `arguments`, in `folder`, and nothing of the surroundings but `variables`.
 pub fn sidegate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -27,6 +31,16 @@ pub fn sidegate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    if traced::directory().is_some() {
+        for (name, value) in variables {
+            if name.contains("KEY") || name.contains("SECRET") || name.contains("PASSWORD") {
+                traced::secret("variable", value);
+            }
+        }
+        if arguments.first() == Some(&"serve") {
+            command.env("SIDEGATE__LOG__LEVEL", "trace");
+        }
+    }
     command
 }
 
@@ -39,7 +53,14 @@ pub async fn run(mut command: Command) -> Output {
         send("KILL", pid);
         panic!("it does not end by itself");
     };
-    output.expect("no panic").expect("it ran")
+    let output = output.expect("no panic").expect("it ran");
+    if traced::directory().is_some() {
+        let mut lines = Lines::to("command.log");
+        for bytes in [&output.stdout, &output.stderr] {
+            lines.write_all(bytes).expect("the disk takes it");
+        }
+    }
+    output
 }
 
 /// The exit code of a program that ended by itself.
@@ -58,23 +79,35 @@ pub struct Running {
 impl Running {
     /// Starts `command` and follows its standard output.
     pub fn by_output(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::null()).spawn().expect("it runs");
+        let log = match traced::directory() {
+            Some(_) => Lines::to("process.log").into_stdio(),
+            None => Stdio::null(),
+        };
+        let mut child = command.stderr(log).spawn().expect("it runs");
         let output = child.stdout.take().expect("piped");
-        Self::following(child, output)
+        Self::following(child, output, None)
     }
 
     /// Starts `command` and follows its log.
     pub fn by_log(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).spawn().expect("it runs");
         let log = child.stderr.take().expect("piped");
-        Self::following(child, log)
+        let kept = traced::directory().map(|_| Lines::to("process.log"));
+        Self::following(child, log, kept)
     }
 
-    fn following(child: Child, source: impl Read + Send + 'static) -> Self {
+    fn following(
+        child: Child,
+        source: impl Read + Send + 'static,
+        mut kept: Option<Lines>,
+    ) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         // Reads to the end also when nobody listens any more, so that the program never waits.
         std::thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
+                if let Some(kept) = &mut kept {
+                    writeln!(kept, "{line}").expect("the disk takes it");
+                }
                 let _heard = sender.send(line);
             }
         });

@@ -1,4 +1,4 @@
-//! The sections `rate_limits`, `timeouts`, `limits` and `log`.
+//! The sections `rate_limits`, `timeouts`, `limits`, `log` and `telemetry`.
 
 use super::DEADLINE;
 use super::Described;
@@ -180,7 +180,52 @@ pub(super) const NUMBERS: &[Described] = &[
         Value("true"),
         "A record of every request.",
     ),
+    key(
+        "log.access_sample",
+        FRACTION,
+        Value("1"),
+        "How many unremarkable requests leave a record; refusals, errors, slow ones and sign-ins all do.",
+    ),
+    key(
+        "log.access_slow",
+        DEADLINE,
+        Value("1s"),
+        "An answer whose head takes this long is remarkable.",
+    ),
+    key("telemetry", Section, Nothing, "What is told to others."),
+    key(
+        "telemetry.otlp",
+        Section,
+        Nothing,
+        "Traces, by OTLP over HTTP (protobuf).",
+    ),
+    key(
+        "telemetry.otlp.endpoint",
+        Form::Text,
+        Told("OTEL_EXPORTER_OTLP_ENDPOINT, else none are sent"),
+        "The collector; `/v1/traces` is added.",
+    ),
+    key(
+        "telemetry.otlp.headers",
+        Form::Text,
+        Told("OTEL_EXPORTER_OTLP_HEADERS"),
+        "Header fields for the collector: `name=value,name=value`, values percent-encoded.",
+    ),
+    key(
+        "telemetry.otlp.sample",
+        FRACTION,
+        Told("0.01"),
+        "How many of the traces that begin here are followed.",
+    ),
+    key(
+        "telemetry.otlp.service_name",
+        Form::Text,
+        Told("OTEL_SERVICE_NAME, else sidegate"),
+        "The name of this service in traces.",
+    ),
 ];
+
+const FRACTION: Form = Form::Mixed("number from 0 to 1", r"^(0*1(\.0+)?|0+(\.[0-9]{1,6})?)$");
 
 const RATE: Form = Pattern(
     "number/duration, or off",
