@@ -142,7 +142,13 @@ mod tests {
             ("", &*one, &[][..]),
             ("timeouts: { upstream_connect: 1s }", &one, &[]),
             ("log: { access: false }", &one, &[]),
+            ("log: { access_sample: 0.5, access_slow: 2s }", &one, &[]),
             ("log: { level: debug }", &one, &["log"]),
+            (
+                "telemetry: { otlp: { endpoint: \"http://127.0.0.1:4318\" } }",
+                &one,
+                &["telemetry.otlp"],
+            ),
             ("listen: 127.0.0.1:1", &one, &["listen"]),
             ("listen: [127.0.0.1:8080, 127.0.0.1:1]", &one, &["listen"]),
             (

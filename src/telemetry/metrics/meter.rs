@@ -83,6 +83,7 @@ impl Cells {
             {
                 count.add(more.get());
             }
+            route.own.absorb(&more.own);
             route.whole.absorb(&more.whole);
             route.upstream.absorb(&more.upstream);
         }
