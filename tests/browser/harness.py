@@ -9,6 +9,7 @@ A test file has functions `test_…(world, browser)` and ends in `harness.main(g
 both anew. `tests/browser/run [WORD]` runs those files; WORD picks tests by name.
 """
 
+import base64
 import http.server
 import json
 import os
@@ -28,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDEGATE = os.environ.get("SIDEGATE", str(ROOT / "target" / "debug" / "sidegate"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+SCREENSHOTS = ROOT / "target" / "screenshots"
 
 # How long anything may take that a test waits for.
 PATIENCE = 20
@@ -263,6 +265,31 @@ class Browser:
                 raise
 
         return until(once, what, self.describe)
+
+    def cdp(self, command, **parameters):
+        """Chromium's own protocol, for what WebDriver has no word for."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def look(self, width, scheme, motion="no-preference", height=900):
+        """Shows pages so wide, in light or dark."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
+        self.cdp("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self, name, directory=SCREENSHOTS):
+        """Keeps what is shown as target/screenshots/name.png."""
+        directory.mkdir(parents=True, exist_ok=True)
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True)
+        data = base64.b64decode(shot["data"])
+        assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 1_000, len(data)
+        (directory / f"{name}.png").write_bytes(data)
+
+    def console(self):
+        """What the browser has complained of since it was asked last."""
+        return [line["message"] for line in self.call("POST", "/se/log", {"type": "browser"})]
 
     def windows(self):
         return self.call("GET", "/window/handles")
