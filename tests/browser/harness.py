@@ -64,9 +64,9 @@ class World:
         self.tools.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 
-    def gateway(self, host, routes, session="", top="", port=None):
-        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session` and `top` are
-        further lines of configuration."""
+    def gateway(self, host, routes, session="", top="", port=None, package=""):
+        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session`, `top` and `package`
+        (of `marketing_cloud`) are further lines of configuration."""
         port = port or (self.port if host == HOST else free_port())
         name = f"{host}-{port}"
         config = self.directory / f"{name}.yaml"
@@ -85,6 +85,7 @@ marketing_cloud:
   client_secret: {{ env: SECRET }}
   auth_base_url: {self.tenant}
   instance_hosts: ["{self.tenant}"]
+{package}
 session:
   keys: [{{ env: KEY }}]
 {session}
@@ -183,6 +184,7 @@ class Browser:
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--disable-background-networking",
             "--ignore-certificate-errors",
             "--test-third-party-cookie-phaseout",

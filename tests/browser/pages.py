@@ -8,8 +8,9 @@ import http.client
 import http.server
 import os
 import re
-import ssl
+import struct
 import threading
+import zlib
 from urllib.parse import quote
 
 import embedded
@@ -81,11 +82,57 @@ class Judge:
         """Keeps a small picture for the documentation, where that is asked for."""
         if KEEP:
             self.browser.look(width, scheme, "reduce", height=100)
+            # Without its shadow a page has few colours.
+            self.browser.script("document.documentElement.style.setProperty('--raise','none')")
+            height = self.browser.script("return document.documentElement.scrollHeight")
+            self.browser.look(width, scheme, "reduce", height=height)
             self.browser.picture(name, KEEP)
+            file = KEEP / f"{name}.png"
+            file.write_bytes(small(file.read_bytes()))
+            assert file.stat().st_size < 60_000, file
 
     def close(self, wanted):
         assert self.seen == wanted, self.seen ^ wanted
         assert not self.found, "\n".join(self.found)
+
+
+def small(png):
+    """The same picture with a palette of 256 colours; Chromium writes large ones."""
+    width, height, depth, kind = struct.unpack(">IIBB", png[16:26])
+    chunks, at = {}, 8
+    while at < len(png):
+        size, name = struct.unpack(">I4s", png[at:at + 8])
+        chunks[name] = chunks.get(name, b"") + png[at + 8:at + 8 + size]
+        at += size + 12
+    step = {2: 3, 6: 4}[kind]
+    assert depth == 8 and png[28] == 0, "a picture of another kind"
+    data, row, lines = zlib.decompress(chunks[b"IDAT"]), bytes(width * step), []
+    for line in range(height):
+        start = line * (width * step + 1)
+        row = unfilter(data[start], data[start + 1:start + 1 + width * step], row, step)
+        lines.append([row[i:i + 3] for i in range(0, len(row), step)])
+    for coarse in range(1, 32):
+        shades = bytes(min(255, (shade + coarse // 2) // coarse * coarse) for shade in range(256))
+        palette = {colour: colour.translate(shades) for line in lines for colour in line}
+        colours = sorted(set(palette.values()))
+        if len(colours) <= 256:
+            break
+    index = {colour: colours.index(shade) for colour, shade in palette.items()}
+    packed = zlib.compress(b"".join(b"\0" + bytes(index[colour] for colour in line) for line in lines), 9)
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)), (b"PLTE", b"".join(colours)), (b"IDAT", packed), (b"IEND", b"")]
+    return png[:8] + b"".join(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts)
+
+
+def unfilter(kind, row, above, step):
+    """A row of pixels as it was before its filter (PNG, clause 9)."""
+    row = bytearray(row)
+    for i, byte in enumerate(row):
+        left = row[i - step] if i >= step else 0
+        up, corner = above[i], above[i - step] if i >= step else 0
+        near = left + up - corner
+        paeth = min((abs(near - left), 0, left), (abs(near - up), 1, up), (abs(near - corner), 2, corner))[2]
+        row[i] = byte + (0, left, up, (left + up) // 2, paeth)[kind] & 255
+    return bytes(row)
 
 
 def language(browser, tag):
@@ -124,7 +171,8 @@ def usual(world, top="", more=""):
     routes = f"""  - {{ path: /dead/, to: '{dead}', access: public }}
   - {{ path: /unit/, to: '{tool}', business_unit: 7281699 }}
   - {{ path: /, to: '{tool}' }}"""
-    return world.gateway(harness.HOST, routes, top=top, session=more)
+    scope = "  scope: [offline, email_read, email_send, data_extensions_read, journeys_read]"
+    return world.gateway(harness.HOST, routes, top=top, session=more, package=scope)
 
 
 class Minded(harness.Tool):
@@ -244,7 +292,7 @@ def test_every_page_is_accessible_in_both_schemes_and_widths(world, browser):
         harness.until(lambda: "(" in browser.text("time"), "the living times", browser.describe)
         judge.page("account", tag)
         if tag == "en":
-            judge.keep("account", 560, "light")
+            judge.keep("account", 640, "light")
         assert browser.console() == []
         browser.open(gate + "/unit/x")
         judge.page("failure-switch", tag)
