@@ -13,6 +13,7 @@ use super::lookup::Lookup;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
+use super::session_helper;
 use super::site::Site;
 use super::stages::X_MARKETING_CLOUD_PERMISSIONS;
 use super::worker::Worker;
@@ -72,7 +73,7 @@ impl Worker {
             "business_unit" => self.business_unit(parts, body, record).await?,
             "session.js" => {
                 allow(method, READ)?;
-                self.session_helper(&parts.headers)
+                session_helper::answer(&parts.headers)
             }
             // Tells without being a use: neither the idle limit nor the tokens move.
             "userinfo" if parts.uri.query() == Some("look=1") => {

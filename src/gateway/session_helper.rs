@@ -9,31 +9,27 @@ use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 
-use super::worker::Worker;
 use crate::http::pages;
 use crate::http::reply;
 use crate::http::reply::Reply;
 
-impl Worker {
-    /// The script, or that the browser has it already.
-    pub(super) fn session_helper(&self, headers: &HeaderMap) -> Reply {
-        let asked = headers.get_all(header::IF_NONE_MATCH).iter();
-        let known = asked.map(HeaderValue::as_bytes).any(has_ours);
-        let mut reply = if known {
-            let mut reply = reply::empty(StatusCode::NOT_MODIFIED);
-            reply.headers_mut().remove(header::CONTENT_TYPE);
-            reply
-        } else {
-            reply::text(SCRIPT.to_owned(), "text/javascript; charset=utf-8")
-        };
-        let headers = reply.headers_mut();
-        headers.insert(header::CACHE_CONTROL, CACHED);
-        headers.insert(CORP, HeaderValue::from_static("same-origin"));
-        if let Ok(tag) = HeaderValue::try_from(&*TAG) {
-            headers.insert(header::ETAG, tag);
-        }
+/// The script, or that the browser has it already.
+pub(super) fn answer(headers: &HeaderMap) -> Reply {
+    let asked = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut reply = if asked.map(HeaderValue::as_bytes).any(has_ours) {
+        let mut reply = reply::empty(StatusCode::NOT_MODIFIED);
+        reply.headers_mut().remove(header::CONTENT_TYPE);
         reply
+    } else {
+        reply::text(SCRIPT.to_owned(), "text/javascript; charset=utf-8")
+    };
+    let headers = reply.headers_mut();
+    headers.insert(header::CACHE_CONTROL, CACHED);
+    headers.insert(CORP, HeaderValue::from_static("same-origin"));
+    if let Ok(tag) = HeaderValue::try_from(&*TAG) {
+        headers.insert(header::ETAG, tag);
     }
+    reply
 }
 
 /// Whether one of the tags in an `If-None-Match` is ours, weak or strong (RFC 9110 §13.1.2).

@@ -44,7 +44,7 @@ async fn people_read_their_language_and_programs_english() {
             text.contains(&format!("<html lang=\"{tag}\">")) && text.contains(title),
             "{text}"
         );
-        assert!(text.contains(&answer.header("x-request-id")), "{text}");
+        assert!(text.contains(answer.header("x-request-id")), "{text}");
     }
     let fields = [("accept", "application/json"), ("accept-language", "de")];
     let answer = gate
