@@ -228,7 +228,7 @@ class Browser:
                 key = next(iter(element.values()))
                 return element if self.call("GET", f"/element/{key}/displayed") else None
             except WebDriverError as error:
-                if error.kind in ("no such element", "stale element reference"):
+                if error.kind in GONE:
                     return None
                 raise
 
@@ -262,7 +262,7 @@ class Browser:
                 self.enter(css)
                 return look()
             except WebDriverError as error:
-                if error.kind in ("no such frame", "no such element", "stale element reference", "javascript error"):
+                if error.kind in (*GONE, "no such frame", "javascript error"):
                     return None
                 raise
 
@@ -324,6 +324,10 @@ class Browser:
             pass
         self.driver.terminate()
         self.driver.wait(PATIENCE)
+
+
+# What an element is that is not there yet, or whose page is just being replaced.
+GONE = ("no such element", "stale element reference", "no such execution context")
 
 
 class WebDriverError(Exception):
