@@ -9,6 +9,7 @@ A test file has functions `test_…(world, browser)` and ends in `harness.main(g
 both anew. `tests/browser/run [WORD]` runs those files; WORD picks tests by name.
 """
 
+import base64
 import http.server
 import json
 import os
@@ -28,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDEGATE = os.environ.get("SIDEGATE", str(ROOT / "target" / "debug" / "sidegate"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+SCREENSHOTS = ROOT / "target" / "screenshots"
 
 # How long anything may take that a test waits for.
 PATIENCE = 20
@@ -62,9 +64,9 @@ class World:
         self.tools.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 
-    def gateway(self, host, routes, session="", top="", port=None):
-        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session` and `top` are
-        further lines of configuration."""
+    def gateway(self, host, routes, session="", top="", port=None, package=""):
+        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session`, `top` and `package`
+        (of `marketing_cloud`) are further lines of configuration."""
         port = port or (self.port if host == HOST else free_port())
         name = f"{host}-{port}"
         config = self.directory / f"{name}.yaml"
@@ -83,6 +85,7 @@ marketing_cloud:
   client_secret: {{ env: SECRET }}
   auth_base_url: {self.tenant}
   instance_hosts: ["{self.tenant}"]
+{package}
 session:
   keys: [{{ env: KEY }}]
 {session}
@@ -181,6 +184,7 @@ class Browser:
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--disable-background-networking",
             "--ignore-certificate-errors",
             "--test-third-party-cookie-phaseout",
@@ -224,7 +228,7 @@ class Browser:
                 key = next(iter(element.values()))
                 return element if self.call("GET", f"/element/{key}/displayed") else None
             except WebDriverError as error:
-                if error.kind in ("no such element", "stale element reference"):
+                if error.kind in GONE:
                     return None
                 raise
 
@@ -258,11 +262,36 @@ class Browser:
                 self.enter(css)
                 return look()
             except WebDriverError as error:
-                if error.kind in ("no such frame", "no such element", "stale element reference", "javascript error"):
+                if error.kind in (*GONE, "no such frame", "javascript error"):
                     return None
                 raise
 
         return until(once, what, self.describe)
+
+    def cdp(self, command, **parameters):
+        """Chromium's own protocol, for what WebDriver has no word for."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def look(self, width, scheme, motion="no-preference", height=900):
+        """Shows pages so wide, in light or dark."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
+        self.cdp("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self, name, directory=SCREENSHOTS):
+        """Keeps what is shown as target/screenshots/name.png."""
+        directory.mkdir(parents=True, exist_ok=True)
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True)
+        data = base64.b64decode(shot["data"])
+        assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 1_000, len(data)
+        (directory / f"{name}.png").write_bytes(data)
+
+    def console(self):
+        """What the browser has complained of since it was asked last."""
+        return [line["message"] for line in self.call("POST", "/se/log", {"type": "browser"})]
 
     def windows(self):
         return self.call("GET", "/window/handles")
@@ -295,6 +324,10 @@ class Browser:
             pass
         self.driver.terminate()
         self.driver.wait(PATIENCE)
+
+
+# What an element is that is not there yet, or whose page is just being replaced.
+GONE = ("no such element", "stale element reference", "no such execution context")
 
 
 class WebDriverError(Exception):
