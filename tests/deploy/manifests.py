@@ -26,7 +26,7 @@ def test_dockerfile():
     text = (DEPLOY / "Dockerfile").read_text()
     last = text.split("\nFROM ")[-1]
     assert "\nUSER 65532:65532\n" in last and "RUN" not in last
-    assert "cargo build --profile dist --locked" in text
+    assert "cargo auditable build --profile dist --locked" in text
     # What the health check runs is a command that there is, and it can fail.
     check = re.search(r'^HEALTHCHECK .* CMD \["/usr/local/bin/sidegate", "(\w+)"\]$', last, re.MULTILINE)
     assert re.search(rf"^  {check[1]} ", run(SIDEGATE, "help"), re.MULTILINE)
