@@ -96,44 +96,31 @@ pub(super) fn house(
     let (first, more) = (config.first, std::mem::take(&mut config.more));
     let (ports, control) = (&ground.ports, &ground.control);
     let (clock, ring) = (&ports.clock, config.keys);
-    let mut registry = crate::telemetry::metrics::registry(ground.started);
-    if let Some(tracer) = &ground.tracer {
-        tracer.register(&mut registry);
-    }
     let mut steps: Vec<Box<dyn FnOnce()>> = Vec::new();
     let mut ledger = match ledger {
         None => Ledger::begin(ring, config.rates, clock),
         Some(ledger) => ledger.turning(ring, &mut steps),
     };
-    let mut builder = Builder {
-        common: Common {
-            keys: Arc::clone(&ledger.keys),
-            policy: config.session,
-            framing: config.framing,
-            shared: config.shared,
-            prefix: config.endpoint_prefix,
-            trusted: config.trusted_proxies,
-            cross_site: config.cross_site,
-            bounds: Bounds::from(config.limits),
-            keep_fragment: config.keep_fragment,
-            asked_path: config.asked_path,
-            pages: Arc::new(config.pages),
-            shares: config.shares,
-            limiters: ledger.limiters(config.rates, clock),
-            tracer: ground.tracer.clone(),
-            ports,
-            control,
-            tasks: &ground.tasks,
-        },
-        ledger,
-        steps,
-        registry,
-        groups: Vec::new(),
-        revocations: Vec::new(),
-        ready: Vec::new(),
-        stores: Vec::new(),
-        sources: Vec::new(),
+    let common = Common {
+        keys: Arc::clone(&ledger.keys),
+        policy: config.session,
+        framing: config.framing,
+        shared: config.shared,
+        prefix: config.endpoint_prefix,
+        trusted: config.trusted_proxies,
+        cross_site: config.cross_site,
+        bounds: Bounds::from(config.limits),
+        keep_fragment: config.keep_fragment,
+        asked_path: config.asked_path,
+        pages: Arc::new(config.pages),
+        shares: config.shares,
+        limiters: ledger.limiters(config.rates, clock),
+        tracer: ground.tracer.clone(),
+        ports,
+        control,
+        tasks: &ground.tasks,
     };
+    let mut builder = Builder::new(common, ledger, steps, registry(ground, upstreams));
     let (first, mut others) = builder.tenant(first)?;
     for tenant in more {
         let (site, further) = builder.tenant(tenant)?;
@@ -159,11 +146,8 @@ pub(super) fn house(
     };
     let store = all(stores, control);
     registry.register_collector(Box::new(metrics::Store(store.clone())));
-    let reloads = Arc::clone(&ground.reloads);
-    registry.register_collector(Box::new(metrics::Configuration(reloads)));
     let (file, list) = config.not_before.unzip();
     steps.push(refuse(&revocations, list.unwrap_or_default(), clock));
-    registry.register_collector(Box::new(Arc::clone(upstreams.pools())));
     let watched = Watched {
         keys: config.key_sources,
         not_before: file,
@@ -201,6 +185,18 @@ pub(super) fn house(
         registry,
         store,
     })
+}
+
+/// Numbers of the whole process.
+fn registry(ground: &Ground, upstreams: &Upstreams) -> Registry {
+    let mut registry = crate::telemetry::metrics::registry(ground.started);
+    if let Some(tracer) = &ground.tracer {
+        tracer.register(&mut registry);
+    }
+    let reloads = Arc::clone(&ground.reloads);
+    registry.register_collector(Box::new(metrics::Configuration(reloads)));
+    registry.register_collector(Box::new(Arc::clone(upstreams.pools())));
+    registry
 }
 
 /// What counts what is of none of several tenants.

@@ -94,6 +94,28 @@ pub(super) struct Builder<'a> {
     pub(super) sources: Vec<TenantSource>,
 }
 
+impl<'a> Builder<'a> {
+    /// One that has made nothing yet.
+    pub(super) fn new(
+        common: Common<'a>,
+        ledger: Ledger,
+        steps: Vec<Box<dyn FnOnce()>>,
+        registry: Registry,
+    ) -> Self {
+        Self {
+            common,
+            ledger,
+            steps,
+            registry,
+            groups: Vec::new(),
+            revocations: Vec::new(),
+            ready: Vec::new(),
+            stores: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
 impl Builder<'_> {
     /// The site at a tenant's public URL, and those at its further ones. They share credentials, routes,
     /// numbers and fair shares; sessions, refreshes and breakers are each one's own.
