@@ -21,6 +21,7 @@ mod cookie_jar;
 mod cross_site;
 mod deploy;
 mod desync;
+mod docs;
 mod doctor;
 mod drain;
 mod embedded;
