@@ -213,9 +213,12 @@ fn kind(line: &str, place: &str) -> Kind {
     if serves.iter().any(|start| line.starts_with(start)) {
         return Kind::Serves;
     }
-    let listed = LISTED
-        .iter()
-        .find(|(start, _)| bare(line).starts_with(start));
+    let line = bare(line);
+    let begins = |start: &str| {
+        let rest = line.strip_prefix(start);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '=', '/']))
+    };
+    let listed = LISTED.iter().find(|(start, _)| begins(start));
     if let Some((_, elsewhere)) = listed {
         return Kind::Listed(*elsewhere);
     }

@@ -19,7 +19,6 @@ use tempfile::TempDir;
 
 use super::blocks::Block;
 use super::blocks::root;
-use super::yaml;
 use crate::support::gate::free_port;
 use crate::support::process::Running;
 use crate::support::process::run;
@@ -34,7 +33,7 @@ pub struct World {
 }
 
 impl World {
-    /// An empty place, but for `config`, `deploy` and the files that examples name.
+    /// An empty place, but for `config` and `deploy`: what a page needs beside, it makes.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(SystemClock);
@@ -45,7 +44,6 @@ impl World {
         for name in ["config", "deploy"] {
             copy(&root().join(name), &folder.path().join(name));
         }
-        yaml::furnish(folder.path());
         let ports = [
             ("8080", free_port()),
             ("9901", free_port()),

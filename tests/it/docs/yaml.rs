@@ -137,7 +137,7 @@ fn key(name: &str) -> Yaml {
 }
 
 /// The files that examples name.
-pub fn furnish(folder: &Path) {
+fn furnish(folder: &Path) {
     let key = || MasterKey::generate(&OsEntropy).to_text().to_string();
     for name in ["session-key", "old-session-key"] {
         private(&folder.join(name), &key());
@@ -150,7 +150,7 @@ pub fn furnish(folder: &Path) {
 }
 
 /// Writes a file that only we may read.
-pub fn private(path: &Path, text: &str) {
+fn private(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
 
     std::fs::write(path, text).expect("written");
