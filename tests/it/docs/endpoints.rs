@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::Method;
+use sidegate::fault::Fault;
 
 use super::blocks::bless;
 use super::proof;
@@ -110,6 +111,11 @@ async fn walk(gate: &Gate, prefix: &str, address: SocketAddr, endpoints: &[Endpo
     for endpoint in endpoints {
         for case in endpoint.cases {
             let told = format!("{prefix}{} {}: {}", endpoint.name, case.status, case.when);
+            if let Some(fault) = Fault::ALL.iter().find(|fault| fault.code() == case.code) {
+                assert_eq!(fault.status().as_u16(), case.status, "{told}");
+            } else {
+                assert_eq!(case.code, "", "{told}: there is no such code");
+            }
             let answer = match case.ask {
                 Ask::Test(test) => {
                     assert!(proof::exists(test), "{told}: there is no test {test}");
@@ -190,5 +196,6 @@ const HEAD: &str = "# Endpoints
 What the gateway answers by itself; everything else is a route's. `endpoint_prefix` moves those below `/oauth2/`. Answers are `no-store`, and
 failures are a page or `application/problem+json`, as the request asks: [failure codes](errors.md) says what to do about each.
 Other methods than those named get 405 with `Allow`, other names 404 (`SG-1004`). The admin listener asks for no password: keep it private.
-This page is made from a table in `tests/it/docs/endpoints/table.rs`; a test asks a running gateway for each line.
+This page is made from a table in `tests/it/docs/endpoints/table.rs`; a test asks a
+running gateway for each line, or looks up the test that does.
 ";

@@ -79,10 +79,7 @@ fn agrees(command: &mut Command, block: &Block) -> &'static str {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let name = command.get_program().to_string_lossy().into_owned();
-            tell(&format!(
-                "LEFT OUT: {}: there is no {name}; tests/run installs it",
-                block.place
-            ));
+            tell(&format!("LEFT OUT: {}: there is no {name}", block.place));
             "left out, as their programs are not here"
         }
         Err(error) => panic!("{error}"),

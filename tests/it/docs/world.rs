@@ -9,6 +9,7 @@ use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sidegate::crypto::OsEntropy;
 use sidegate::sandbox::Sandbox;
@@ -103,6 +104,23 @@ impl World {
         let said = running.line(sign).await;
         assert!(said.is_some(), "{line}: it ends by itself");
         self.running.push((running, "TERM"));
+        if line.contains(" serve") {
+            self.is_ready().await;
+        }
+    }
+
+    /// It says that it serves a moment before every worker accepts.
+    async fn is_ready(&self) {
+        let ready = async {
+            let asked = || {
+                let mut ask = self.command("sidegate");
+                ask.arg("ready");
+                ask
+            };
+            while !run(asked()).await.status.success() {}
+        };
+        let ready = tokio::time::timeout(Duration::from_secs(30), ready).await;
+        assert!(ready.is_ok(), "it never is ready");
     }
 
     /// Tells what was started to stop; it has to end well.
