@@ -5,6 +5,7 @@ asked: that an image builds and that Pods start is not shown here."""
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import urllib.request
 
@@ -16,6 +17,7 @@ from harness import World
 from harness import module
 from harness import program
 from harness import run
+from harness import until
 
 # The oldest that knows native sidecars by default, and what is new.
 VERSIONS = ["1.29", "1.37"]
@@ -39,7 +41,9 @@ def test_dockerfile():
 def test_health_check():
     with World() as world:
         world.start_gateway((DEPLOY / "proxies" / "sidegate.yaml").read_text())
-        run(SIDEGATE, "ready", f"127.0.0.1:{world.admin}")
+        # It listens a moment before it is ready.
+        check = [SIDEGATE, "ready", f"127.0.0.1:{world.admin}"]
+        until(lambda: subprocess.run(check, capture_output=True, timeout=60).returncode == 0, "the health check")
         for probe in ("startupz", "livez", "readyz"):
             with urllib.request.urlopen(f"http://127.0.0.1:{world.admin}/{probe}", timeout=10) as answer:
                 assert answer.status == 200, probe
