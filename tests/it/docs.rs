@@ -19,6 +19,7 @@ mod blocks;
 mod commands;
 mod endpoints;
 mod fields;
+mod front;
 mod index;
 mod links;
 mod other;
