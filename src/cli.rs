@@ -10,6 +10,8 @@ mod import;
 mod init;
 mod keygen;
 mod ready;
+#[cfg(test)]
+mod reference;
 mod sandbox;
 mod serve;
 mod terminal;
@@ -270,14 +272,20 @@ enum Exit {
     Configuration,
 }
 
+impl Exit {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Usage => 64,
+            Self::Unavailable => 69,
+            Self::Internal => 70,
+            Self::Configuration => 78,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Usage => 64,
-            Exit::Unavailable => 69,
-            Exit::Internal => 70,
-            Exit::Configuration => 78,
-        })
+        Self::from(exit.code())
     }
 }

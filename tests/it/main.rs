@@ -24,6 +24,7 @@ mod cookie_jar;
 mod cross_site;
 mod deploy;
 mod desync;
+mod docs;
 mod doctor;
 mod doctor_faults;
 mod drain;

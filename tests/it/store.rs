@@ -68,8 +68,8 @@ async fn neither_the_store_nor_the_cookie_tells_anything_alone() {
         for secret in [
             token.as_str(),
             &cookie,
-            "ada",
-            "Ada",
+            "ada.martin",
+            "Ada Martin",
             "10654321",
             "marketingcloud",
             &gate.key,

@@ -131,6 +131,13 @@ async fn people_switch_without_a_script() {
     assert!(page.contains("action=\"/oauth2/business_unit\""), "{page}");
     // Its one script shows times as the browser's clock does.
     assert_eq!(page.matches("<script").count(), 1, "{page}");
+    let (_, script) = page.split_once("<script>").expect("a script");
+    assert!(
+        !["fetch", "submit", "account_id"]
+            .iter()
+            .any(|word| script.contains(word)),
+        "{script}"
+    );
     let answer = submit(&mut ada, "account_id=7281699").await;
     assert_eq!(
         (answer.status, answer.header("location")),
