@@ -191,6 +191,7 @@ const DROPPED: &[(&str, &[&str])] = &[
             "X-Forwarded",
             "X-Request-Id",
             "traceparent",
+            "tracestate",
             "Via",
             "Host",
             "Forwarded",

@@ -42,6 +42,15 @@ fn blocks_of_other_languages_are_what_they_say() {
                 std::fs::write(&file, &block.text).expect("written");
                 agrees(Command::new("node").arg("--check").arg(&file), &block)
             }
+            // Of the page on pages, which the test beside `http::pages::custom` compiles.
+            ("html", None) => {
+                assert!(
+                    block.place.starts_with("deploy/docs/pages.md:"),
+                    "{}",
+                    block.place
+                );
+                "templates that a unit test compiles"
+            }
             ("json", None) => {
                 let parsed = serde_json::from_str::<serde_json::Value>(&block.text);
                 assert!(parsed.is_ok(), "{}: {parsed:?}", block.place);

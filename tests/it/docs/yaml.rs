@@ -146,6 +146,7 @@ fn furnish(folder: &Path) {
         private(&folder.join(name), "a-secret-of-the-examples");
     }
     private(&folder.join("redis-password"), "another-secret");
+    private(&folder.join("otlp-headers"), "authorization=Bearer%20x");
     private(&folder.join("revoked.yaml"), "");
 }
 

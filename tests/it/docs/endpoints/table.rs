@@ -220,6 +220,12 @@ pub const PUBLIC: &[Endpoint] = &[
                 ask: Ask::Ada("GET", "userinfo", &SCRIPT, ""),
             },
             Case {
+                status: 200,
+                code: "",
+                when: "The same, asked with `?look=1`, which is no use of the session: it neither renews nor prolongs it.",
+                ask: Ask::Ada("GET", "userinfo?look=1", &SCRIPT, ""),
+            },
+            Case {
                 status: 401,
                 code: "SG-2001",
                 when: "Nobody is; never a redirect.",
@@ -232,6 +238,17 @@ pub const PUBLIC: &[Endpoint] = &[
                 ask: Ask::Test("outage::an_outage_with_a_dead_token_is_a_503_until_it_is_over"),
             },
         ],
+    },
+    Endpoint {
+        name: "session.js",
+        methods: "GET, HEAD",
+        about: "A script for tools: it warns before the session ends and renews it in place; see [session-helper](session-helper.md). The same for everybody, with an `ETag`.",
+        cases: &[Case {
+            status: 200,
+            code: "",
+            when: "Always.",
+            ask: Ask::Nobody("GET", "session.js", &SCRIPT, ""),
+        }],
     },
     Endpoint {
         name: "auth",
