@@ -31,6 +31,7 @@ mod replay;
 pub mod route;
 mod router;
 pub mod rules;
+mod session_helper;
 mod sign_in;
 mod site;
 mod stages;

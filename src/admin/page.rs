@@ -80,7 +80,10 @@ fn span(seconds: &u64) -> String {
 
 const NONE: &str = "–";
 
-const STYLE: &str = include_str!("page/status.css");
+const STYLE: &str = concat!(
+    include_str!("../http/look.css"),
+    include_str!("page/status.css")
+);
 
 const SCRIPT: &str = include_str!("page/status.js");
 

@@ -13,6 +13,7 @@ use super::lookup::Lookup;
 use super::pipeline::Current;
 use super::pipeline::Stop;
 use super::record::Record;
+use super::session_helper;
 use super::site::Site;
 use super::stages::X_MARKETING_CLOUD_PERMISSIONS;
 use super::worker::Worker;
@@ -70,6 +71,15 @@ impl Worker {
                 self.sign_out(parts).await?
             }
             "business_unit" => self.business_unit(parts, body, record).await?,
+            "session.js" => {
+                allow(method, READ)?;
+                session_helper::answer(&parts.headers)
+            }
+            // Tells without being a use: neither the idle limit nor the tokens move.
+            "userinfo" if parts.uri.query() == Some("look=1") => {
+                allow(method, READ)?;
+                self.glance(parts).await?
+            }
             "userinfo" => {
                 allow(method, READ)?;
                 let current = self.current(parts, record).await?;
@@ -166,6 +176,21 @@ impl Worker {
                 ))
             }
             Err(stop) => Err(stop),
+        }
+    }
+
+    /// What userinfo tells of a session that is left as it is.
+    async fn glance(&self, parts: &Parts) -> Result<Reply, Stop> {
+        let gateway = &self.gateway;
+        match self.look_up(&parts.headers, gateway.clock.now()).await {
+            Lookup::Live(live) => {
+                let changes = gateway.refresher.changes();
+                let newest = changes.newest(&live.session);
+                let live = newest.as_ref().map_or(&live, |newest| &newest.live);
+                Ok(self.userinfo(&live.session))
+            }
+            Lookup::Unavailable => Err(Stop::store_unavailable()),
+            Lookup::NotPresented | Lookup::Invalid => Err(Fault::SignInRequired.into()),
         }
     }
 
@@ -278,7 +303,8 @@ fn authenticated(current: &Current, permissions: bool) -> Reply {
 /// Whether an endpoint of this name is served at `site`.
 pub(super) fn exists(name: &str, site: &Site) -> bool {
     match name {
-        "" | "start" | "callback" | "sign_out" | "business_unit" | "userinfo" | "auth" => true,
+        "" | "start" | "callback" | "sign_out" | "business_unit" | "userinfo" | "auth"
+        | "session.js" => true,
         "framed" | "handover" => site.framing().is_some(),
         _ => false,
     }

@@ -87,37 +87,7 @@ async fn sign_in(tenant: &Tenant, request: Request<Metered>) -> Reply {
 }
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Aurora Goods</title>
-<link rel="icon" href="data:,">
-<style>{{ css|safe }}</style>
-</head>
-<body class="cloud">
-<header class="bar" id="cloud" data-logout="{{ logout }}">
-<b>Aurora Goods</b> <span class="notice">Simulated Marketing Cloud</span>
-{% if let Some(person) = person %}
-<span id="person">{{ person.name }}</span>
-<button class="plain" id="sign-out">Sign out</button>
-{% else %}
-<span id="person">Nobody is signed in</span>
-<form method="post" action="/cloud/sign_in"><input type="hidden" name="query" value="{{ query }}">
-{% for person in people %}<button class="plain" name="person" value="{{ person.id }}">{{ person.name }}</button>
-{% endfor %}</form>
-{% endif %}
-</header>
-{% if app.is_empty() %}<p>Name the app to frame: <code>/cloud/?app=https://…</code></p>
-{% else %}<iframe id="app" title="App" src="{{ app }}"></iframe>{% endif %}
-<script>{{ script|safe }}</script>
-</body>
-</html>
-"#
-)]
+#[template(path = "cloud.html", config = "src/sandbox/pages/askama.toml")]
 struct Shell<'a> {
     css: &'static str,
     script: &'static str,

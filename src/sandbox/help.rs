@@ -96,40 +96,7 @@ const ENDPOINTS: [(&str, &str); 17] = [
 ];
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sidegate sandbox</title>
-<link rel="icon" href="data:,">
-<style>{{ css|safe }}</style>
-</head>
-<body>
-<main class="stage"><div class="sheet wide">
-<p class="notice">Simulated tenant</p>
-<h1>Sidegate sandbox</h1>
-<p class="soft">A Marketing Cloud tenant that lives in memory at <code>{{ origin }}</code>: authentication, REST and SOAP in one place. Use it as <code>auth_base_url</code>.</p>
-<h2>Clients</h2>
-<table>{% for client in clients %}<tr><td><code>{{ client.id }}</code></td><td>{{ self::kind(client) }}</td></tr>{% endfor %}</table>
-<p class="soft">Secrets: <code>sandbox-web-secret-do-not-use</code>, <code>sandbox-server-secret-do-not-use</code>, unless configured otherwise.</p>
-<h2>Endpoints</h2>
-<table>{% for (path, about) in self::ENDPOINTS %}<tr><td><code>{{ path }}</code></td><td>{{ about }}</td></tr>{% endfor %}</table>
-<h2>Faults</h2>
-<p><code>401</code> <code>403</code> <code>429</code> (<code>retry_after</code>) <code>500</code> <code>503</code> <code>596</code> <code>slow</code> (<code>ms</code>) <code>hang</code> <code>reset</code> <code>lose_reply</code> <code>garbage</code> <code>html</code> <code>huge</code> <code>redirect</code> <code>wrong_types</code> <code>invalid_client</code> <code>invalid_grant</code> <code>oauth</code> (<code>status</code>, <code>code</code>) <code>rest</code> (<code>status</code>, <code>errorcode</code>) <code>other_unit</code> (token, userinfo) <code>no_permissions</code> (userinfo); <code>times</code> limits how many calls are struck. The control interface answers this machine only.</p>
-<pre>curl -X PUT {{ origin }}/sandbox/faults \
-  -d '{"token": {"fault": "429", "retry_after": 5, "times": 2}, "rest": {"fault": "slow", "ms": 800}}'</pre>
-<h2>Signing in with curl</h2>
-<pre>curl -si '{{ origin }}/v2/authorize?response_type=code&amp;client_id=sandbox-public-client&amp;redirect_uri=http://127.0.0.1/cb&amp;state=s&amp;login_hint=ada'
-curl -s {{ origin }}/v2/token -H 'content-type: application/json' \
-  -d '{"grant_type":"authorization_code","client_id":"sandbox-public-client","redirect_uri":"http://127.0.0.1/cb","code":"…"}'</pre>
-</div></main>
-</body>
-</html>
-"#
-)]
+#[template(path = "help.html", config = "src/sandbox/pages/askama.toml")]
 struct Help<'a> {
     css: &'static str,
     origin: String,

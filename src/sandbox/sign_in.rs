@@ -78,7 +78,10 @@ pub(super) fn policy(form_action: &str) -> String {
 }
 
 /// The style sheet of the sandbox's pages.
-pub(super) const STYLE: &str = include_str!("pages.css");
+pub(super) const STYLE: &str = concat!(
+    include_str!("../http/look.css"),
+    include_str!("pages/style.css")
+);
 
 struct Unit<'a> {
     name: &'a str,
@@ -105,45 +108,7 @@ impl<'a> Face<'a> {
 }
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in to Aurora Goods</title>
-<link rel="icon" href="data:,">
-<style>{{ css|safe }}</style>
-</head>
-<body>
-<main class="stage"><div class="sheet">
-<p class="notice">Simulated tenant</p>
-<h1>Sign in to Aurora Goods</h1>
-<p class="soft">Pick a person to continue to <code>{{ client_id }}</code>. There is no password.</p>
-<form method="post" action="/v2/authorize/decision">
-<input type="hidden" name="login" value="{{ login }}">
-{% for unit in units %}
-<h2>{{ unit.name }} <small>MID {{ unit.mid }}</small></h2>
-{% for face in unit.people %}
-<button class="person" name="person" value="{{ face.person.id }}">
-<span class="face" aria-hidden="true">{{ face.initials }}</span>
-<span class="who"><b>{{ face.person.name }}</b><span>{{ face.person.email }}</span></span>
-{% if !face.person.licensed %}<span class="tag">not licensed</span>{% endif %}
-</button>
-{% endfor %}
-{% endfor %}
-<div class="foot">
-<details><summary>Scopes</summary>
-<p>{% if scopes.is_empty() %}None.{% else %}<code>{{ scopes }}</code>{% endif %}</p></details>
-<button class="plain" name="deny" value="1">Deny</button>
-</div>
-</form>
-</div></main>
-</body>
-</html>
-"#
-)]
+#[template(path = "sign_in.html", config = "src/sandbox/pages/askama.toml")]
 struct SignIn<'a> {
     css: &'static str,
     client_id: &'a str,
@@ -153,28 +118,7 @@ struct SignIn<'a> {
 }
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign-in cannot start</title>
-<link rel="icon" href="data:,">
-<style>{{ css|safe }}</style>
-</head>
-<body>
-<main class="stage"><div class="sheet">
-<p class="notice">Simulated tenant</p>
-<h1>Sign-in cannot start</h1>
-<p>{{ what }}</p>
-<p class="soft">The application that sent you here has to change its request.</p>
-</div></main>
-</body>
-</html>
-"#
-)]
+#[template(path = "problem.html", config = "src/sandbox/pages/askama.toml")]
 struct Problem<'a> {
     css: &'static str,
     what: &'a str,

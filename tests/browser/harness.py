@@ -34,6 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIDEGATE = os.environ.get("SIDEGATE", str(ROOT / "target" / "debug" / "sidegate"))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+SCREENSHOTS = ROOT / "target" / "screenshots"
 
 # What failed tests leave.
 REMAINS = ROOT / "target" / "browser"
@@ -99,11 +100,11 @@ class World:
         return f"http://127.0.0.1:{server.server_port}"
 
     def gateway(
-        self, host, routes, session="", top="", port=None, secret=SECRET, fence=None, cloud="", plain=None
+        self, host, routes, session="", top="", port=None, package="", secret=SECRET, fence=None, plain=None
     ):
-        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session`, `top` and `cloud`
-        (under `marketing_cloud`) are further lines of configuration. With `plain`, an origin, it has no TLS,
-        and that is its public URL."""
+        """Starts a gateway with TLS as `https://host:port`; returns that origin. `session`, `top` and `package`
+        (of `marketing_cloud`) are further lines of configuration. With `plain`, an origin, it has no TLS, and
+        that is its public URL."""
         port = port or (self.port if host == HOST else free_port())
         name = f"{host}-{port}"
         public = plain or f"https://{host}:{port}"
@@ -123,7 +124,7 @@ marketing_cloud:
   client_secret: {{ env: SECRET }}
   auth_base_url: {self.tenant}
   instance_hosts: ["{fence or self.tenant}"]
-{cloud}
+{package}
 session:
   keys: [{{ env: KEY }}]
 {session}
@@ -239,6 +240,7 @@ class Browser:
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--disable-background-networking",
             "--ignore-certificate-errors",
             "--test-third-party-cookie-phaseout",
@@ -383,6 +385,23 @@ class Browser:
                 raise
 
         return until(once, what, self.describe)
+
+    def look(self, width, scheme, motion="no-preference", height=900):
+        """Shows pages so wide, in light or dark."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
+        self.cdp("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self, name, directory=SCREENSHOTS):
+        """Keeps what is shown as target/screenshots/name.png."""
+        directory.mkdir(parents=True, exist_ok=True)
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True)
+        data = base64.b64decode(shot["data"])
+        assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 1_000, len(data)
+        (directory / f"{name}.png").write_bytes(data)
 
     def windows(self):
         return self.call("GET", "/window/handles")

@@ -1,13 +1,11 @@
 """The status page, as Chromium shows it: with and without JavaScript, light and dark, narrow and wide.
 Screenshots go to target/screenshots."""
 
-import base64
 import re
 import urllib.request
 
 import harness
 
-SCREENSHOTS = harness.ROOT / "target" / "screenshots"
 WIDTHS = (320, 1600)
 
 
@@ -26,33 +24,6 @@ def drive(world, browser):
     browser.wait_text("#posted", "200")
     for path in ("/none", "/dead/x", "/dead/y", "/dead/z"):
         browser.script("return fetch(arguments[0]).then(answer=>answer.status)", path)
-
-
-def cdp(browser, command, **parameters):
-    return browser.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-
-def look(browser, width, scheme, motion="no-preference"):
-    """Shows pages so."""
-    cdp(browser, "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-    features = [
-        {"name": "prefers-color-scheme", "value": scheme},
-        {"name": "prefers-reduced-motion", "value": motion},
-    ]
-    cdp(browser, "Emulation.setEmulatedMedia", features=features)
-
-
-def picture(browser, name):
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    shot = cdp(browser, "Page.captureScreenshot", captureBeyondViewport=True)
-    data = base64.b64decode(shot["data"])
-    assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 10_000, len(data)
-    (SCREENSHOTS / f"{name}.png").write_bytes(data)
-
-
-def console(browser):
-    """What the browser has complained of since it was asked last."""
-    return [line["message"] for line in browser.call("POST", "/se/log", {"type": "browser"})]
 
 
 def lines_drawn(browser):
@@ -80,7 +51,7 @@ def contrast(browser, css):
 def test_the_charts_draw_live_and_nothing_is_refused(world, browser):
     admin = status_page(world)
     drive(world, browser)
-    console(browser)
+    browser.console()
     browser.open(admin + "/")
     browser.find(".charts svg")
     assert browser.script("return document.querySelectorAll('.charts figure').length") == 5
@@ -98,7 +69,7 @@ def test_the_charts_draw_live_and_nothing_is_refused(world, browser):
                            context=harness_context())
     harness.until(lambda: browser.text("#since-0") != before, "new numbers", browser.describe)
     assert browser.script("return document.activeElement.className") == "scroll"
-    assert console(browser) == []
+    assert browser.console() == []
 
 
 def harness_context():
@@ -127,27 +98,27 @@ def test_updates_can_be_paused(world, browser):
 def test_without_javascript_the_tables_are_there(world, browser):
     admin = status_page(world)
     drive(world, browser)
-    console(browser)
-    cdp(browser, "Emulation.setScriptExecutionDisabled", value=True)
+    browser.console()
+    browser.cdp("Emulation.setScriptExecutionDisabled", value=True)
     browser.open(admin + "/")
-    cdp(browser, "Emulation.setScriptExecutionDisabled", value=False)
+    browser.cdp("Emulation.setScriptExecutionDisabled", value=False)
     assert browser.script("return document.querySelectorAll('.charts *').length") == 0
     assert browser.script("return document.querySelector('#live').checkVisibility()") is False
     captions = browser.script("return Array.from(document.querySelectorAll('table')).map(t=>t.checkVisibility()&&t.caption.textContent)")
     assert len(captions) == 6 and all(captions), captions
     assert "SG-4001" in browser.text("#problems"), browser.text("#problems")
-    assert console(browser) == [], "the script was not refused, it was off"
-    look(browser, 320, "light")
-    picture(browser, "status-without-javascript")
+    assert browser.console() == [], "the script was not refused, it was off"
+    browser.look(320, "light")
+    browser.picture("status-without-javascript")
 
 
 def test_light_and_dark_narrow_and_wide(world, browser):
     admin = status_page(world)
     drive(world, browser)
-    console(browser)
+    browser.console()
     for width in WIDTHS:
         for scheme in ("light", "dark"):
-            look(browser, width, scheme, "reduce")
+            browser.look(width, scheme, "reduce")
             browser.open(admin + "/")
             harness.until(lambda: lines_drawn(browser) >= 8, "lines in the charts", browser.describe)
             over = browser.script("return document.documentElement.scrollWidth-document.documentElement.clientWidth")
@@ -159,15 +130,15 @@ def test_light_and_dark_narrow_and_wide(world, browser):
                 assert ratio is None or ratio >= 4.5, f"{scheme} {css}: {ratio}"
             moving = browser.script("return document.getAnimations().length")
             assert moving == 0, moving
-            picture(browser, f"status-{scheme}-{width}")
-    assert console(browser) == []
+            browser.picture(f"status-{scheme}-{width}")
+    assert browser.console() == []
 
 
 def test_everything_has_a_name_for_a_screen_reader_and_a_place_for_the_keyboard(world, browser):
     admin = status_page(world)
     browser.open(admin + "/")
     browser.find(".charts svg")
-    tree = cdp(browser, "Accessibility.getFullAXTree")["nodes"]
+    tree = browser.cdp("Accessibility.getFullAXTree")["nodes"]
     names = {}
     for node in tree:
         if not node.get("ignored"):
@@ -177,8 +148,7 @@ def test_everything_has_a_name_for_a_screen_reader_and_a_place_for_the_keyboard(
     for role in ("region", "table", "image", "button", "link", "heading"):
         assert names.get(role) and all(names[role]), (role, names.get(role))
     # Tab comes to the skip link first.
-    browser.call("POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": [
-        {"type": "keyDown", "value": "\ue004"}, {"type": "keyUp", "value": "\ue004"}]}]})
+    browser.press(harness.TAB)
     assert browser.script("return document.activeElement.className") == "skip"
 
 

@@ -44,6 +44,7 @@ mod loops;
 mod metrics;
 mod names;
 mod outage;
+mod pages;
 mod partner;
 mod pipelining;
 mod protocol;

@@ -129,7 +129,8 @@ async fn people_switch_without_a_script() {
     );
     let page = ada.navigate("/oauth2/").await.text();
     assert!(page.contains("action=\"/oauth2/business_unit\""), "{page}");
-    assert!(!page.contains("<script"), "{page}");
+    // Its one script shows times as the browser's clock does.
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
     let answer = submit(&mut ada, "account_id=7281699").await;
     assert_eq!(
         (answer.status, answer.header("location")),

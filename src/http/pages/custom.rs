@@ -334,6 +334,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_documentation_works() {
+        let guide = include_str!("../../../deploy/docs/pages.md");
+        let (_, example) = guide.split_once("```html\n").expect("an example");
+        let (example, _) = example.split_once("```").expect("it ends");
+        compile(&[("failure.html", example)]).expect("it works");
+    }
+
+    #[test]
     fn a_template_that_fails_later_leaves_its_place_to_ours() {
         // The samples have no such request id.
         let text = "{% if request_id == 'odd' %}{{ missing }}{% endif %}theirs";

@@ -28,7 +28,11 @@ pub(super) fn desk(headers: &HeaderMap) -> Reply {
 
 /// `/desk.css`
 pub(super) fn style() -> Reply {
-    let style = include_str!("desk.css").to_owned();
+    let style = concat!(
+        include_str!("../../http/look.css"),
+        include_str!("desk.css")
+    )
+    .to_owned();
     reply::with_type(StatusCode::OK, "text/css; charset=utf-8", style)
 }
 
@@ -53,9 +57,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Campaign Desk</title>
-<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%23be3f2a'/%3E%3Cpath d='M7 11l9 7 9-7M7 10h18v13H7z' fill='none' stroke='%23fff' stroke-width='2' stroke-linejoin='round'/%3E%3C/svg%3E">
+<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%230b5cab'/%3E%3Cpath d='M7 11l9 7 9-7M7 10h18v13H7z' fill='none' stroke='%23fff' stroke-width='2' stroke-linejoin='round'/%3E%3C/svg%3E">
 <link rel="stylesheet" href="/desk.css">
 <script src="/desk.js" defer></script>
+<script src="/oauth2/session.js" defer></script>
 </head>
 <body>
 <a class="skip" href="#emails">Skip to the e-mails</a>
@@ -72,10 +77,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     <form method="post" action="/oauth2/sign_out"><button class="quiet">Sign out</button></form>
   </div>
 </header>
-<div class="strip">
+<section class="strip" aria-label="Session">
   <p><span data-who="enterprise">Business unit</span> <b data-who="unit">{% if business_unit.is_empty() %}unknown{% else %}{{ business_unit }}{% endif %}</b> <a href="/oauth2/">Switch</a></p>
   <p data-who="session"></p>
-</div>
+</section>
 <main>
   <section class="panel" id="emails" aria-labelledby="emails-title" tabindex="-1">
     <div class="head">
