@@ -6,15 +6,16 @@ each at a port of the kernel's choice, and stops them; `Browser` drives one prof
 127.0.0.1 lead to this machine, so that sites are as far apart as in life. Third-party cookies are off.
 
 A test file has functions `test_…(world, browser)` and ends in `harness.main(globals())`; each test gets
-both anew, or the world alone where it takes no more. `tests/browser/run [WORD]` runs those files; WORD picks
-tests by name. BROWSER_JOBS says how many run at a time. Whatever a test does, no browser may complain of a
-page: `Browser.expects` names what a test provokes. A test that fails leaves screenshots, consoles and logs
-under target/browser.
+both anew, or the world alone where it takes no more. `tests/browser/run [WORD]` runs those of all files; WORD
+picks tests by name, and a file that is run itself runs its own. BROWSER_JOBS says how many run at a time.
+Whatever a test does, no browser may complain of a page: `Browser.expects` names what a test provokes. A test
+that fails leaves screenshots, consoles and logs under target/browser.
 """
 
 import base64
 import concurrent.futures
 import http.server
+import importlib
 import inspect
 import json
 import os
@@ -479,6 +480,7 @@ def free_port():
 def run(test):
     """Runs one test; returns whether it passed and what is to be printed."""
     world = None
+    name = f"{pathlib.Path(test.__code__.co_filename).stem}.{test.__name__}"
     start = time.monotonic()
     try:
         world = World()
@@ -486,11 +488,11 @@ def run(test):
         test(world, world.browser()) if wants_browser else test(world)
         complaints = [text for browser in world.browsers for text in browser.complaints()]
         assert not complaints, "\n".join(["a browser complained:", *complaints])
-        return True, f"ok      {test.__name__} ({time.monotonic() - start:.1f} s)"
+        return True, f"ok      {name} ({time.monotonic() - start:.1f} s)"
     except Exception:
-        text = f"FAILED  {test.__name__}\n{traceback.format_exc()}"
+        text = f"FAILED  {name}\n{traceback.format_exc()}"
         if world:
-            text += f"{world.logs()}\nMore is in {world.keep(test.__name__)}"
+            text += f"{world.logs()}\nMore is in {world.keep(name)}"
         return False, text
     finally:
         if world:
@@ -511,3 +513,13 @@ def main(names):
             print(text, flush=True)
     print(f"{len(tests) - failed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or (not tests and not word) else 0)
+
+
+def main_of_all():
+    """The same for the tests of all files."""
+    names = {}
+    for file in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        found = {name: test for name, test in vars(importlib.import_module(file.stem)).items() if name.startswith("test_")}
+        assert not names.keys() & found.keys(), names.keys() & found.keys()
+        names |= found
+    main(names)

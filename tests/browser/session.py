@@ -110,8 +110,23 @@ def test_back_within_a_session_shows_the_page_at_once(world, browser):
     assert browser.script("return window.kept") is True
 
 
+def test_a_page_that_its_tool_lets_browsers_keep_says_that_the_session_is_over(world, browser):
+    signed_in(world, browser, Tool(caching="private, max-age=600", minds=True), path="/first")
+    browser.script("addEventListener('pageshow',event=>window.kept=event.persisted)")
+    browser.click("#sign-out")
+    browser.wait_text("h1", "You are signed out")
+    browser.back()
+    browser.wait_text("#path", "/first")
+    assert browser.script("return window.kept") is True
+    bar = "[...document.body.children].map(element=>element.shadowRoot).find(Boolean)"
+    browser.wait_script(f"return {bar}?.textContent==='Your session has ended.Sign in'", "the script to say so")
+    browser.script(f"{bar}.querySelector('button').click()")
+    browser.find("button[value=ada]")
+    assert browser.url().startswith(world.tenant), browser.url()
+
+
 def test_streams_live_through_a_refresh_and_end_with_the_session(world, browser):
-    world.tenant_with("--access-token-lifetime", "4s")
+    world.tenant_with("--access-token-lifetime", "6s")
     tool = Tool()
     gateway = signed_in(world, browser, tool)
     page = browser.window()

@@ -94,6 +94,46 @@ def test_two_tabs_sign_in_at_once_and_the_last_one_ends_first(world, browser):
     two_tabs(world, browser, last_first=True)
 
 
+def test_more_tabs_than_attempts_are_remembered(world, browser):
+    # As when a browser comes back with all of its windows.
+    gateway = gate(world)
+    tabs = []
+    for number in range(7):
+        if tabs:
+            browser.new_window()
+        tabs.append(browser.window())
+        browser.open(f"{gateway}/tab/{number}")
+        browser.find("button[value=ada]")
+    assert len(session_cookies(browser)) == 5, session_cookies(browser)
+    choose(browser)
+    browser.wait_url(f"{gateway}/tab/6")
+    # An attempt that is remembered leads to its page, one that is forgotten to the tool: both go on.
+    for number, path in ((5, "/tab/5"), (0, "/")):
+        browser.switch(tabs[number])
+        choose(browser)
+        browser.wait_url(gateway + path)
+        browser.wait_text("#who", "ada.martin@example.com")
+    browser.open(f"{gateway}/tab/0")
+    browser.wait_text("#path", "/tab/0")
+
+
+def test_back_after_a_refusal_is_no_dead_end(world, browser):
+    gateway = gate(world)
+    browser.open(gateway + "/first")
+    browser.click("button[name=deny]")
+    browser.wait_text("h1", "Access was denied")
+    browser.back()
+    browser.find("button[value=ada]")
+    # The page as it was is of no use to the provider either.
+    browser.open(browser.url())
+    choose(browser)
+    # That attempt is over, whatever the provider says now; the button starts another.
+    browser.wait_script("return document.querySelector('.quote')?.textContent.includes('SG-2002')", "the page")
+    browser.click("main a.button")
+    choose(browser)
+    browser.wait_text("#who", "ada.martin@example.com")
+
+
 def test_back_to_the_providers_page_and_through_the_same_sign_in_again(world, browser):
     gateway = gate(world)
     browser.open(gateway + "/first")

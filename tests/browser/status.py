@@ -152,4 +152,5 @@ def test_everything_has_a_name_for_a_screen_reader_and_a_place_for_the_keyboard(
     assert browser.script("return document.activeElement.className") == "skip"
 
 
-harness.main(globals())
+if __name__ == "__main__":
+    harness.main(globals())

@@ -12,9 +12,11 @@ import threading
 
 
 class Tool:
-    """One tool. `world.tool(tool.handler())` serves it."""
+    """One tool. `world.tool(tool.handler())` serves it. What it says about `caching`, if anything, and whether
+    its pages have the script that minds the session, is its own."""
 
-    def __init__(self):
+    def __init__(self, caching=None, minds=False):
+        self.caching, self.minds = caching, minds
         self.lock = threading.Lock()
         # What the gateway sent along, latest last.
         self.tokens = []
@@ -50,7 +52,8 @@ window.listen=()=>{{
   const socket=window.socket=new WebSocket("wss://"+location.host+"/socket");
   socket.onmessage=event=>heard.messages.push(event.data);
   socket.onclose=event=>heard.closed=event.code}};
-</script></html>"""
+</script>{script}</html>"""
+MINDS = '<script src="/oauth2/session.js"></script>'
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -81,6 +84,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 path=html.escape(self.path),
                 who=told("X-Forwarded-Email"),
                 unit=told("X-Marketing-Cloud-Business-Unit"),
+                script=MINDS if self.tool.minds else "",
             )
             self.reply("text/html; charset=utf-8", page.encode())
 
@@ -94,6 +98,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        if self.tool.caching:
+            self.send_header("Cache-Control", self.tool.caching)
         self.end_headers()
         self.wfile.write(body)
 
