@@ -359,10 +359,15 @@ impl Worker {
         record: &mut Record,
     ) -> Reply {
         let cleared = self.drop_session(&parts.into());
-        record.refused(Fault::SignInRequired);
         let mut reply = match SignedOut::of(audience, &parts.method) {
-            SignedOut::SignIn => self.sign_in_from_page(parts, record).await,
-            SignedOut::Refused(fault) => self.tell_to_sign_in(fault, parts, audience, record),
+            SignedOut::SignIn => {
+                record.refused(Fault::SignInRequired);
+                self.sign_in_from_page(parts, record).await
+            }
+            SignedOut::Refused(fault) => {
+                record.refused(fault);
+                self.tell_to_sign_in(fault, parts, audience, record)
+            }
         };
         set_cookies(&mut reply, cleared);
         reply
