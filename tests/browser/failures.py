@@ -51,7 +51,9 @@ def failure(world, browser, language, code):
     assert len(page["first"]) <= 1, told
     assert page["over"] == 0, told
     # Who is told the request id finds the request by it.
-    found = lambda: any(request in log.read_text(errors="replace") for log in world.directory.glob(f"{HOST}-*.log"))
+    logs = list(world.directory.glob(f"{HOST}-*.log"))
+    lines = lambda: (line for log in logs for line in log.read_text(errors="replace").splitlines())
+    found = lambda: any(f"request_id={request}" in line and code in line for line in lines())
     assert len(request) >= 16, told
     harness.until(found, f"{request} in the gateway's log", world.logs)
     return page["buttons"]

@@ -85,6 +85,7 @@ class World:
         """Starts a browser; see `Browser`."""
         browser = Browser(**options)
         self.browsers.append(browser)
+        browser.start()
         return browser
 
     def sandbox(self, *options):
@@ -232,9 +233,12 @@ class Browser:
 
     def __init__(self, languages="en-US,en", cookies=True):
         self.said, self.told, self.expected = [], 0, []
+        self.languages, self.cookies_kept = languages, cookies
         port = free_port()
         self.driver = subprocess.Popen([DRIVER, f"--port={port}", "--log-level=SEVERE"], stdout=subprocess.DEVNULL)
         self.base = f"http://127.0.0.1:{port}"
+
+    def start(self):
         until(lambda: self.call("GET", "/status")["ready"], "the driver")
         arguments = [
             "--headless=new",
@@ -255,8 +259,8 @@ class Browser:
                 "binary": CHROMIUM,
                 "args": arguments,
                 "prefs": {
-                    "intl.accept_languages": languages,
-                    "profile.default_content_setting_values.cookies": 1 if cookies else 2,
+                    "intl.accept_languages": self.languages,
+                    "profile.default_content_setting_values.cookies": 1 if self.cookies_kept else 2,
                 },
             },
         }
@@ -441,16 +445,19 @@ class Browser:
                 (place / f"{name}-window-{number}.txt").write_text(self.describe())
             lines = [f"{line['level']} {line['source']} {line['message']}\n" for line in self.messages()]
             (place / f"{name}-console.txt").write_text("".join(lines))
-        except WebDriverError as error:
+        except (WebDriverError, OSError) as error:
             (place / f"{name}-window.txt").write_text(str(error))
 
     def stop(self):
         try:
             self.call("DELETE", "")
-        except WebDriverError:
+        except (WebDriverError, OSError, ValueError):
             pass
         self.driver.terminate()
-        self.driver.wait(PATIENCE)
+        try:
+            self.driver.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.driver.kill()
 
 
 class WebDriverError(Exception):

@@ -56,9 +56,14 @@ def test_thirty_calls_at_once_over_an_expired_token_are_one_refresh(world, brows
     expire(world, tool)
     before = world.stats()
     # Slow enough that all thirty wait for it together.
-    world.fails(token={"fault": "slow", "ms": 500, "times": 1})
+    world.fails(token={"fault": "slow", "ms": 1000, "times": 1})
+    browser.script("performance.clearResourceTimings()")
     second = answers(browser, paths)
     after = world.stats()
+    sent, answered, calls = browser.script("""
+        const all=performance.getEntriesByType("resource");
+        return [Math.max(...all.map(one=>one.requestStart)),Math.min(...all.map(one=>one.responseStart)),all.length]""")
+    assert calls == 30 and sent < answered, f"{calls} calls, the last sent at {sent}, the first answered at {answered}"
     assert [answer[:2] for answer in second] == [[200, False]] * 30, second
     assert all("json" in answer[2] for answer in second), second
     told = {name: after[name] - before[name] for name in ("token_calls", "refreshes", "authorize_calls", "reuses", "dead_tokens")}
@@ -150,6 +155,7 @@ def test_streams_live_through_a_refresh_and_end_with_the_session(world, browser)
     browser.switch(page)
     browser.wait_script("return heard.closed!==null&&heard.ended", "both streams to end")
     assert browser.script("return heard.closed") == 1008, browser.script("return heard.closed")
+    assert world.logs().count('event="stream.ended"') == 2, world.logs()
 
 
 def unit_shown(browser):

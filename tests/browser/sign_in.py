@@ -94,6 +94,30 @@ def test_two_tabs_sign_in_at_once_and_the_last_one_ends_first(world, browser):
     two_tabs(world, browser, last_first=True)
 
 
+def back_from_a_silent_sign_in(world, browser, top):
+    world.tenant_with("--auto-sign-in", "ada")
+    gateway = gate(world, top)
+    before = world.front("before.example.test", world.tool(Tool().handler()))
+    browser.open(before + "/")
+    browser.script(f"location.href='{gateway}/first#part'")
+    browser.wait_url(gateway + "/first#part")
+    browser.wait_text("#who", "ada.martin@example.com")
+    # No page of the sign-in's is in between, to start another.
+    browser.back()
+    browser.wait_url(before + "/")
+    browser.call("POST", "/forward")
+    browser.wait_url(gateway + "/first#part")
+    assert world.stats()["authorize_calls"] == 1, world.stats()
+
+
+def test_back_from_a_silent_sign_in_leads_to_the_page_before_it(world, browser):
+    back_from_a_silent_sign_in(world, browser, "")
+
+
+def test_back_from_a_silent_sign_in_that_kept_the_fragment_does_so_too(world, browser):
+    back_from_a_silent_sign_in(world, browser, "keep_fragment: true")
+
+
 def test_more_tabs_than_attempts_are_remembered(world, browser):
     # As when a browser comes back with all of its windows.
     gateway = gate(world)
