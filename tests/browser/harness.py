@@ -296,7 +296,7 @@ class Browser:
                 key = next(iter(element.values()))
                 return element if self.call("GET", f"/element/{key}/displayed") else None
             except WebDriverError as error:
-                if error.kind in ("no such element", "stale element reference"):
+                if error.kind in GONE:
                     return None
                 raise
 
@@ -385,7 +385,7 @@ class Browser:
                 self.enter(css)
                 return look()
             except WebDriverError as error:
-                if error.kind in ("no such frame", "no such element", "stale element reference", "javascript error"):
+                if error.kind in (*GONE, "no such frame", "javascript error"):
                     return None
                 raise
 
@@ -458,6 +458,10 @@ class Browser:
             self.driver.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.driver.kill()
+
+
+# What an element is that is not there yet, or whose page is just being replaced.
+GONE = ("no such element", "stale element reference", "no such execution context")
 
 
 class WebDriverError(Exception):

@@ -1,5 +1,7 @@
 //! Tunnels: who may open a `WebSocket`, what is none, and when one ends.
 
+use std::time::Duration;
+
 use crate::support::Browser;
 use crate::support::Gate;
 use crate::support::Plan;
@@ -188,6 +190,27 @@ async fn a_websocket_ends_with_its_session() {
     assert_eq!(wire.exactly(7).await.expect("an echo"), b"\x81\x05Hello");
     gate.advance(2);
     assert_eq!(wire.rest().await, b"\x88\x0d\x03\xf0session end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_page_counts_what_ends_with_the_session() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    let mut jonas = gate.signed_in("jonas").await;
+    let _wires = (open(&gate, &ada).await, open(&gate, &ada).await);
+    let counted = async {
+        while !ada
+            .navigate("/oauth2/")
+            .await
+            .text()
+            .contains("2 that end with this session")
+        {}
+    };
+    // Every worker tells of its own once a second.
+    let waited = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    waited.expect("both are counted");
+    let page = jonas.navigate("/oauth2/").await.text();
+    assert!(page.contains("none that last"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
