@@ -55,6 +55,9 @@ class World:
         self.processes = []
         self.tools = []
         self.browsers = []
+
+    def begin(self):
+        """Starts the tenant."""
         key = subprocess.run([SIDEGATE, "keygen"], check=True, capture_output=True, text=True).stdout
         self.environment = {**os.environ, "KEY": key.strip(), "SECRET": SECRET}
         # Where the usual gateway will be: the tenant knows its redirect URI.
@@ -495,6 +498,7 @@ def run(test):
     start = time.monotonic()
     try:
         world = World()
+        world.begin()
         wants_browser = len(inspect.signature(test).parameters) > 1
         test(world, world.browser()) if wants_browser else test(world)
         complaints = [text for browser in world.browsers for text in browser.complaints()]
