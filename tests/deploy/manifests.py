@@ -5,6 +5,7 @@ asked: that an image builds and that Pods start is not shown here."""
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import urllib.request
 
@@ -39,7 +40,9 @@ def test_dockerfile():
 def test_health_check():
     with World() as world:
         world.start_gateway((DEPLOY / "proxies" / "sidegate.yaml").read_text())
-        run(SIDEGATE, "ready", f"127.0.0.1:{world.admin}")
+        # It listens before all of its workers do.
+        ready = lambda: subprocess.run([SIDEGATE, "ready", f"127.0.0.1:{world.admin}"], timeout=60).returncode == 0
+        harness.until(ready, "the gateway to be ready")
         for probe in ("startupz", "livez", "readyz"):
             with urllib.request.urlopen(f"http://127.0.0.1:{world.admin}/{probe}", timeout=10) as answer:
                 assert answer.status == 200, probe
