@@ -389,13 +389,16 @@ impl Worker {
         record: &mut Record,
     ) -> Reply {
         let cleared = self.drop_session(&parts.into());
-        record.refused(Fault::SignInRequired);
         let mut reply = match SignedOut::of(audience, &parts.method) {
             SignedOut::SignIn => {
+                record.refused(Fault::SignInRequired);
                 record.signs_in();
                 self.sign_in_from_page(parts, record).await
             }
-            SignedOut::Refused(fault) => self.tell_to_sign_in(fault, parts, audience, record),
+            SignedOut::Refused(fault) => {
+                record.refused(fault);
+                self.tell_to_sign_in(fault, parts, audience, record)
+            }
         };
         set_cookies(&mut reply, cleared);
         reply

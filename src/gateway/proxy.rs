@@ -30,6 +30,7 @@ use super::worker::Worker;
 use crate::http::Target;
 use crate::http::cookies;
 use crate::http::headers;
+use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::net::ClientBody;
 use crate::session::Outcome;
@@ -227,6 +228,16 @@ impl Worker {
         Response::from_parts(head, body)
     }
 
+    /// What caches may do with an answer to somebody whose tool says nothing. After a sign-out, the back
+    /// button shows a page that a browser has kept, whatever else it was told: only one that is not to be
+    /// stored is thrown away when the session's cookies change. Until then it is as quick as any.
+    fn caching(&self, request: &Parts) -> HeaderValue {
+        let (method, headers) = (&request.method, &request.headers);
+        let page = self.gateway.site.is_framed(headers)
+            || Audience::of(method, headers) == Audience::Person;
+        HeaderValue::from_static(if page { "no-store" } else { "private" })
+    }
+
     /// An answer to somebody is not for everybody's cache (RFC 9111 §7.3), and cookies are never set
     /// by one that is: an answer that has to bring new tokens to the browser becomes private.
     async fn keep_private(&self, answer: &mut HeaderMap, current: &Current, request: &Parts) {
@@ -234,8 +245,10 @@ impl Worker {
         if shared && current.renewed.is_none() && current.renewing.is_none() {
             return;
         }
-        if shared || !answer.contains_key(header::CACHE_CONTROL) {
+        if shared {
             answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        } else if !answer.contains_key(header::CACHE_CONTROL) {
+            answer.insert(header::CACHE_CONTROL, self.caching(request));
         }
         for line in self.session_lines(current, request).await {
             answer.append(header::SET_COOKIE, line);

@@ -35,6 +35,27 @@ def sign_out_of_cloud(browser):
     browser.find("button[value=ada]")
 
 
+def test_chromium_keeps_third_party_cookies_from_the_frame(world, browser):
+    cloud = world.cloud()
+    port = cloud.rsplit(":", 1)[1]
+    session = f'  embedded: {{ frame_ancestors: ["https://*.exacttarget.com:{port}"] }}'
+    gate = world.gateway(harness.HOST, f"  - {{ path: /, to: {world.tool()}, access: public }}", session)
+    seen = "return Promise.all([document.cookie,fetch('/cookies').then(answer=>answer.text())])"
+    both = ["apart=1", "plain=1"]
+    # In a window of its own, page and server see both cookies.
+    browser.open(gate + "/")
+    browser.wait_text("#posted", "200")
+    assert [sorted(one.split("; ")) for one in browser.script(seen)] == [both, both], browser.script(seen)
+    # In the frame neither sees the one without a partition, although it is in the jar and comes anew with
+    # every answer.
+    browser.open(f"{cloud}/cloud/?app={quote(gate + '/', safe='')}")
+    in_app(browser, "#tool")
+    browser.wait_text("#posted", "200")
+    assert browser.script(seen) == ["apart=1", "apart=1"], browser.script(seen)
+    jar = [(cookie["name"], "partitionKey" in cookie) for cookie in browser.cookies()]
+    assert ("plain", False) in jar and jar.count(("apart", True)) == 2, jar
+
+
 def test_a_signed_in_person_sees_the_tool_at_once(world, browser):
     shell, _ = embedded(world)
     sign_in_to_cloud(browser, shell)
@@ -92,6 +113,7 @@ def test_whoever_is_signed_out_signs_in_by_a_window(world, browser):
 def test_another_site_frames_neither_tool_nor_page(world, browser):
     shell, gate = embedded(world)
     evil = world.front("evil.example", world.tenant)
+    browser.expects("violates the following Content Security Policy directive: \"frame-ancestors 'self' https://*.exacttarget.com")
     for path in ["/", "/oauth2/", "/oauth2/sign_out"]:
         browser.open(f"{evil}/cloud/?app={quote(gate + path, safe='')}")
         refused = lambda: browser.script("return location.href") == "chrome-error://chromewebdata/"
@@ -104,6 +126,7 @@ def test_another_site_frames_neither_tool_nor_page(world, browser):
 def test_without_the_setting_nobody_frames_the_pages(world, browser):
     cloud = world.cloud()
     gate = world.gateway(harness.HOST, f"  - {{ path: /, to: {world.tool()} }}")
+    browser.expects("violates the following Content Security Policy directive: \"frame-ancestors 'none'\"")
     browser.open(f"{cloud}/cloud/?app={quote(gate + '/oauth2/sign_out', safe='')}")
     refused = lambda: browser.script("return location.href") == "chrome-error://chromewebdata/"
     browser.in_frame("#app", refused, "the frame to be refused")

@@ -1,16 +1,22 @@
 """A real browser in front of real gateways, for tests of what only a browser decides.
 
 Needs Chromium with its driver and nothing beside Python's own library: the driver is spoken to as the
-W3C WebDriver specification says. `World` starts the simulated tenant, a small tool and gateways, each at
-a port of the kernel's choice, and stops them; `Browser` drives one profile. Names of other hosts than
+W3C WebDriver specification says. `World` starts the simulated tenant, a small tool, gateways and browsers,
+each at a port of the kernel's choice, and stops them; `Browser` drives one profile. Names of other hosts than
 127.0.0.1 lead to this machine, so that sites are as far apart as in life. Third-party cookies are off.
 
 A test file has functions `test_…(world, browser)` and ends in `harness.main(globals())`; each test gets
-both anew. `tests/browser/run [WORD]` runs those files; WORD picks tests by name.
+both anew, or the world alone where it takes no more. `tests/browser/run [WORD]` runs those of all files; WORD
+picks tests by name, and a file that is run itself runs its own. BROWSER_JOBS says how many run at a time.
+Whatever a test does, no browser may complain of a page: `Browser.expects` names what a test provokes. A test
+that fails leaves screenshots, consoles and logs under target/browser.
 """
 
 import base64
+import concurrent.futures
 import http.server
+import importlib
+import inspect
 import json
 import os
 import pathlib
@@ -31,11 +37,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 SCREENSHOTS = ROOT / "target" / "screenshots"
 
+# What failed tests leave.
+REMAINS = ROOT / "target" / "browser"
 # How long anything may take that a test waits for.
-PATIENCE = 20
+PATIENCE = 30
 # The usual gateway's host.
 HOST = "tool.example.test"
 SECRET = "sandbox-web-secret-do-not-use"
+TAB, ENTER = "\ue004", "\ue007"
 
 
 class World:
@@ -45,11 +54,42 @@ class World:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sidegate-browser-"))
         self.processes = []
         self.tools = []
+        self.browsers = []
+
+    def begin(self):
+        """Starts the tenant."""
         key = subprocess.run([SIDEGATE, "keygen"], check=True, capture_output=True, text=True).stdout
         self.environment = {**os.environ, "KEY": key.strip(), "SECRET": SECRET}
         # Where the usual gateway will be: the tenant knows its redirect URI.
         self.port = free_port()
-        self.tenant = self.sandbox("--redirect-uri", f"https://{HOST}:{self.port}/oauth2/callback")
+        self.callback = f"https://{HOST}:{self.port}/oauth2/callback"
+        self.tenant = self.sandbox("--redirect-uri", self.callback)
+
+    def tenant_with(self, *options):
+        """Puts a tenant with these options in the usual one's place."""
+        self.tenant = self.sandbox("--redirect-uri", self.callback, *options)
+
+    def control(self, method, path, document=None):
+        """Steers or asks the tenant."""
+        data = json.dumps(document).encode() if document is not None else None
+        request = urllib.request.Request(f"{self.tenant}/sandbox/{path}", data, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def fails(self, **faults):
+        """What goes wrong at the tenant from now on, by place; all else works."""
+        self.control("PUT", "faults", faults)
+
+    def stats(self):
+        """The tenant's counters."""
+        return self.control("GET", "stats")
+
+    def browser(self, **options):
+        """Starts a browser; see `Browser`."""
+        browser = Browser(**options)
+        self.browsers.append(browser)
+        browser.start()
+        return browser
 
     def sandbox(self, *options):
         """Starts a simulated tenant; returns its origin."""
@@ -64,19 +104,23 @@ class World:
         self.tools.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 
-    def gateway(self, host, routes, session="", top="", port=None, package=""):
+    def gateway(
+        self, host, routes, session="", top="", port=None, package="", secret=SECRET, fence=None, plain=None
+    ):
         """Starts a gateway with TLS as `https://host:port`; returns that origin. `session`, `top` and `package`
-        (of `marketing_cloud`) are further lines of configuration."""
+        (of `marketing_cloud`) are further lines of configuration. With `plain`, an origin, it has no TLS, and
+        that is its public URL."""
         port = port or (self.port if host == HOST else free_port())
         name = f"{host}-{port}"
+        public = plain or f"https://{host}:{port}"
         config = self.directory / f"{name}.yaml"
         config.write_text(
             f"""
-public_url: https://{host}:{port}
+public_url: {public}
 listen: 127.0.0.1:{port}
 admin_listen: 127.0.0.1:0
 workers: 1
-tls: self_signed
+{"" if plain else "tls: self_signed"}
 log: {{ level: debug, format: text }}
 {top}
 marketing_cloud:
@@ -84,7 +128,7 @@ marketing_cloud:
   client_id: sandbox-web-client
   client_secret: {{ env: SECRET }}
   auth_base_url: {self.tenant}
-  instance_hosts: ["{self.tenant}"]
+  instance_hosts: ["{fence or self.tenant}"]
 {package}
 session:
   keys: [{{ env: KEY }}]
@@ -93,8 +137,8 @@ routes:
 {routes}
 """
         )
-        self.start(name, [SIDEGATE, "serve", "--config", str(config)], port)
-        return f"https://{host}:{port}"
+        self.start(name, [SIDEGATE, "serve", "--config", str(config)], port, SECRET=secret)
+        return public
 
     def front(self, host, origin):
         """Puts TLS and a name in front of a plain server; returns the new origin."""
@@ -104,9 +148,10 @@ routes:
         """The shell of Marketing Cloud under a name of its own, in front of the tenant."""
         return self.front(host, self.tenant)
 
-    def start(self, name, command, port):
+    def start(self, name, command, port, **environment):
         log = open(self.directory / f"{name}.log", "wb")
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+        environment = {**self.environment, **environment}
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.processes.append(process)
 
         def listens():
@@ -117,11 +162,24 @@ routes:
 
         until(listens, f"{name} to listen")
 
+    def keep(self, name):
+        """Leaves what there is to see of a test that failed; returns where."""
+        place = REMAINS / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for file in self.directory.iterdir():
+            shutil.copy(file, place)
+        for number, browser in enumerate(self.browsers):
+            browser.keep(place, f"browser-{number}")
+        return place
+
     def logs(self):
         texts = [f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}" for log in self.directory.glob("*.log")]
         return "\n".join(texts)
 
     def stop(self):
+        for browser in self.browsers:
+            browser.stop()
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -146,7 +204,9 @@ fetch("/api",{method:"POST",body:"x"}).then(r=>document.getElementById("posted")
 </script>"""
 
     def do_GET(self):
-        if self.path == "/api":
+        if self.path == "/cookies":
+            self.reply("text/plain", (self.headers["Cookie"] or "").encode())
+        elif self.path == "/api":
             self.reply("text/plain", (self.headers["X-Forwarded-Email"] or "nobody").encode())
         elif self.path.split("?")[0] == "/":
             self.reply("text/html; charset=utf-8", self.PAGE)
@@ -172,12 +232,16 @@ fetch("/api",{method:"POST",body:"x"}).then(r=>document.getElementById("posted")
 
 
 class Browser:
-    """One profile of Chromium."""
+    """One profile of Chromium, which asks for pages in `languages`, and keeps cookies or not."""
 
-    def __init__(self):
+    def __init__(self, languages="en-US,en", cookies=True):
+        self.said, self.told, self.expected = [], 0, []
+        self.languages, self.cookies_kept = languages, cookies
         port = free_port()
         self.driver = subprocess.Popen([DRIVER, f"--port={port}", "--log-level=SEVERE"], stdout=subprocess.DEVNULL)
         self.base = f"http://127.0.0.1:{port}"
+
+    def start(self):
         until(lambda: self.call("GET", "/status")["ready"], "the driver")
         arguments = [
             "--headless=new",
@@ -194,7 +258,14 @@ class Browser:
             "browserName": "chrome",
             "acceptInsecureCerts": True,
             "goog:loggingPrefs": {"browser": "ALL"},
-            "goog:chromeOptions": {"binary": CHROMIUM, "args": arguments},
+            "goog:chromeOptions": {
+                "binary": CHROMIUM,
+                "args": arguments,
+                "prefs": {
+                    "intl.accept_languages": self.languages,
+                    "profile.default_content_setting_values.cookies": 1 if self.cookies_kept else 2,
+                },
+            },
         }
         session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.base += f"/session/{session['sessionId']}"
@@ -238,6 +309,61 @@ class Browser:
         element = self.find(css)
         self.call("POST", f"/element/{next(iter(element.values()))}/click")
 
+    def cdp(self, command, **parameters):
+        """Chromium's own protocol, for what WebDriver has no word for."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def press(self, *keys):
+        """Presses keys, one after the other."""
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self.call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def back(self):
+        self.call("POST", "/back")
+
+    def cookies(self):
+        """The whole jar."""
+        return self.cdp("Network.getAllCookies")["cookies"]
+
+    def wait_url(self, wanted):
+        """Waits until the window shows that address, fragment included."""
+        until(lambda: self.url() == wanted, f"the address {wanted}", self.describe)
+
+    def wait_script(self, text, what):
+        """Waits until a function body answers something, whatever documents come and go meanwhile."""
+
+        def look():
+            try:
+                return self.script(text)
+            except WebDriverError as error:
+                if error.kind in ("javascript error", "stale element reference", "no such execution context"):
+                    return None
+                raise
+
+        return until(look, what, self.describe)
+
+    def messages(self):
+        """What the console has said so far."""
+        self.said += self.call("POST", "/se/log", {"type": "browser"})
+        return self.said
+
+    def console(self):
+        """What the console has said since this was asked last."""
+        seen, self.told = self.told, len(self.messages())
+        return [line["message"] for line in self.said[seen:]]
+
+    def expects(self, text):
+        """The console will complain so, at least once."""
+        self.expected.append(text)
+
+    def complaints(self):
+        """What pages are to blame for: violations of a policy, errors of a script, warnings of any kind. That
+        an answer has an error's status is the answer's matter."""
+        lines = [line for line in self.messages() if line["source"] != "network" and line["level"] != "INFO"]
+        texts = [f"{line['source']}: {line['message']}" for line in lines]
+        missing = [f"not said: {text}" for text in self.expected if not any(text in one for one in texts)]
+        return missing + [text for text in texts if not any(one in text for one in self.expected)]
+
     def text(self, css):
         return self.script("return document.querySelector(arguments[0])?.textContent", css)
 
@@ -268,10 +394,6 @@ class Browser:
 
         return until(once, what, self.describe)
 
-    def cdp(self, command, **parameters):
-        """Chromium's own protocol, for what WebDriver has no word for."""
-        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
-
     def look(self, width, scheme, motion="no-preference", height=900):
         """Shows pages so wide, in light or dark."""
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
@@ -288,10 +410,6 @@ class Browser:
         data = base64.b64decode(shot["data"])
         assert data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 1_000, len(data)
         (directory / f"{name}.png").write_bytes(data)
-
-    def console(self):
-        """What the browser has complained of since it was asked last."""
-        return [line["message"] for line in self.call("POST", "/se/log", {"type": "browser"})]
 
     def windows(self):
         return self.call("GET", "/window/handles")
@@ -311,19 +429,38 @@ class Browser:
 
     def describe(self):
         try:
-            place = self.script("return location.href + '\\n' + document.documentElement.outerHTML")
+            place = self.script(
+                "const page=document.documentElement.cloneNode(true);"
+                "page.querySelectorAll('style,script').forEach(element=>element.remove());"
+                "return location.href+'\\n'+page.outerHTML"
+            )
         except WebDriverError as error:
             place = str(error)
-        console = self.call("POST", "/se/log", {"type": "browser"})
-        return "\n".join([place[:3000], *(line["message"] for line in console[-20:])])
+        return "\n".join([place[:3000], *(line["message"] for line in self.messages()[-20:])])
+
+    def keep(self, place, name):
+        """Leaves a picture of each window, and the console."""
+        try:
+            for number, handle in enumerate(self.windows()):
+                self.switch(handle)
+                picture = base64.b64decode(self.call("GET", "/screenshot"))
+                (place / f"{name}-window-{number}.png").write_bytes(picture)
+                (place / f"{name}-window-{number}.txt").write_text(self.describe())
+            lines = [f"{line['level']} {line['source']} {line['message']}\n" for line in self.messages()]
+            (place / f"{name}-console.txt").write_text("".join(lines))
+        except (WebDriverError, OSError) as error:
+            (place / f"{name}-window.txt").write_text(str(error))
 
     def stop(self):
         try:
             self.call("DELETE", "")
-        except WebDriverError:
+        except (WebDriverError, OSError, ValueError):
             pass
         self.driver.terminate()
-        self.driver.wait(PATIENCE)
+        try:
+            self.driver.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.driver.kill()
 
 
 # What an element is that is not there yet, or whose page is just being replaced.
@@ -354,27 +491,50 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def run(test):
+    """Runs one test; returns whether it passed and what is to be printed."""
+    world = None
+    name = f"{pathlib.Path(test.__code__.co_filename).stem}.{test.__name__}"
+    start = time.monotonic()
+    try:
+        world = World()
+        world.begin()
+        wants_browser = len(inspect.signature(test).parameters) > 1
+        test(world, world.browser()) if wants_browser else test(world)
+        complaints = [text for browser in world.browsers for text in browser.complaints()]
+        assert not complaints, "\n".join(["a browser complained:", *complaints])
+        return True, f"ok      {name} ({time.monotonic() - start:.1f} s)"
+    except Exception:
+        text = f"FAILED  {name}\n{traceback.format_exc()}"
+        if world:
+            text += f"{world.logs()}\nMore is in {world.keep(name)}"
+        return False, text
+    finally:
+        if world:
+            world.stop()
+
+
 def main(names):
     """Runs the tests among `names`; the exit code tells whether all of them passed."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     tests = [test for name, test in names.items() if name.startswith("test_") and word in name]
     failed = 0
-    for test in tests:
-        world = browser = None
-        try:
-            world = World()
-            browser = Browser()
-            test(world, browser)
-            print(f"ok      {test.__name__}", flush=True)
-        except Exception:
-            failed += 1
-            print(f"FAILED  {test.__name__}\n{traceback.format_exc()}", flush=True)
-            if world:
-                print(world.logs(), flush=True)
-        finally:
-            if browser:
-                browser.stop()
-            if world:
-                world.stop()
+    # Much of a test is waiting for a browser.
+    jobs = int(os.environ.get("BROWSER_JOBS") or 2 * (os.cpu_count() or 1))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run, test) for test in tests]):
+            passed, text = done.result()
+            failed += not passed
+            print(text, flush=True)
     print(f"{len(tests) - failed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or (not tests and not word) else 0)
+
+
+def main_of_all():
+    """The same for the tests of all files."""
+    names = {}
+    for file in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        found = {name: test for name, test in vars(importlib.import_module(file.stem)).items() if name.startswith("test_")}
+        assert not names.keys() & found.keys(), names.keys() & found.keys()
+        names |= found
+    main(names)

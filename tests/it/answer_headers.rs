@@ -140,6 +140,21 @@ async fn personal_answers_are_private_unless_the_upstream_says_otherwise() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_not_stored_unless_the_upstream_says_otherwise() {
+    for (fields, page, call) in [
+        ("", "no-store", "private"),
+        ("cache-control: max-age=60\r\n", "max-age=60", "max-age=60"),
+    ] {
+        let (gate, _puppet) = behind(fields).await;
+        let mut browser = gate.signed_in("ada").await;
+        let navigated = browser.navigate("/x").await;
+        assert_eq!(navigated.header("cache-control"), page);
+        let fetched = browser.fetch("/x").await;
+        assert_eq!(fetched.header("cache-control"), call);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_to_nobody_keep_their_caching() {
     let puppet = Puppet::saying(answer("")).await;
     let gate = Gate::with(Plan {

@@ -431,7 +431,7 @@ async fn somebody_signed_in_to_the_cloud_is_asked_nothing() {
 }
 
 #[test]
-#[ignore = "LEFT OUT: needs Chromium and takes half a minute; tests/run includes it, as tests/browser/run"]
+#[ignore = "LEFT OUT: needs Chromium and takes a minute or two; tests/run includes it, as tests/browser/run"]
 fn a_real_browser_agrees() {
     let root = env!("CARGO_MANIFEST_DIR");
     let status = std::process::Command::new(format!("{root}/tests/browser/run")).status();

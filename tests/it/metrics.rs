@@ -458,6 +458,29 @@ async fn every_family_is_in_the_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_without_a_session_is_counted_under_the_code_that_its_page_shows() {
+    let gate = Gate::start().await;
+    let before = Scrape::of(&gate).await;
+    let form = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let mut browser = gate.browser();
+    let page = browser.send(Method::POST, "/save", &form, "x".into()).await;
+    assert_eq!(page.code(), "SG-2022");
+    let after = Scrape::after(&gate, &before, 1).await;
+    assert_eq!(
+        after.since(&before),
+        moved(&[
+            (&requests("/", "write", "4xx"), 1),
+            (&duration("request", "/"), 1),
+            (r#"sidegate_refusals_total{code="SG-2022"}"#, 1),
+        ])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_request_is_counted_as_refused() {
     let gate = Gate::start().await;
     let before = Scrape::of(&gate).await;
