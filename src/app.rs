@@ -94,7 +94,6 @@ pub struct App {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
     tasks: TaskTracker,
-    rereader: Arc<Rereader>,
     reloader: Arc<Reloader>,
     pulse: Arc<Pulse>,
     exporter: Option<Exporter>,
@@ -183,7 +182,6 @@ impl App {
             phase,
             workers,
             tasks,
-            rereader,
             reloader,
             pulse,
             exporter,
@@ -215,7 +213,7 @@ impl App {
 
     /// How the process is to end.
     pub fn drain(&self) -> Drain {
-        self.reloader.standing().drain
+        self.reloader.drain()
     }
 
     /// The first public listener's address.
@@ -238,7 +236,7 @@ impl App {
     /// Reads the files that may change while the gateway runs, now. They are also read when their
     /// directory changes and every 30 seconds. Blocks.
     pub fn reread(&self) {
-        self.rereader.reread();
+        self.reloader.reread();
     }
 
     /// Whether the store that replicas share answers, if there is one; tells when that changes.
@@ -280,7 +278,7 @@ impl App {
     }
 
     fn end(mut self, deadline: Duration, handed_over: bool) {
-        self.reloader.standing().closed = true;
+        self.reloader.close();
         // The last to let go of a socket closes it.
         self.sockets = Sockets::default();
         self.phase.send_replace(Phase::Draining {
@@ -385,10 +383,8 @@ fn begin(config: Config, ground: Ground) -> Result<Begun, StartError> {
     let standing = Standing {
         ledger: built.ledger,
         tls: shown,
-        drain,
         store: built.store,
         file: None,
-        closed: false,
     };
     let reloader = Reloader::new(
         ground,
@@ -397,6 +393,7 @@ fn begin(config: Config, ground: Ground) -> Result<Begun, StartError> {
         Arc::clone(&rereader),
         snapshot,
         standing,
+        drain,
     );
     Ok(Begun {
         reloader: Arc::new(reloader),

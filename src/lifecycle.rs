@@ -77,6 +77,8 @@ impl Lifecycle {
         }
         tracing::info!(event = "stopped", pid = std::process::id(), "Stopped.");
         sink::standard_error().flush();
+        // Whatever still reads a file is not waited for.
+        self.runtime.shutdown_background();
     }
 }
 
@@ -166,7 +168,15 @@ impl Signals {
                 }
                 _ = self.reload.recv() => {
                     supervisor.reloading();
-                    supervisor.ready_with(&reload(app).await);
+                    // Files may hang, on a network's disk.
+                    tokio::select! {
+                        said = reload(app) => supervisor.ready_with(&said),
+                        name = stopped(&mut self.terminate, &mut self.interrupt) => {
+                            supervisor.stopping();
+                            self.wait_out(app, app.drain().delay, name).await;
+                            return End::Stopped;
+                        }
+                    }
                     continue;
                 }
                 _ = self.succeed.recv() => {

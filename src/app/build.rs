@@ -133,12 +133,13 @@ pub(super) fn house(
         mut steps,
         mut registry,
         mut groups,
-        revocations,
         ready,
         stores,
         sources: tenants,
     } = builder;
     let several = !others.is_empty();
+    ledger.forget(others.len() + 1);
+    let revocations = ledger.revocations();
     let hall = if several {
         nobodys(&mut ledger, &mut registry, common.prefix.as_str())
     } else {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -45,18 +47,19 @@ pub struct Reloader {
     rereader: Arc<Rereader>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     standing: Mutex<Standing>,
+    /// Beside the rest, which is locked while files are read: those may hang.
+    drain: Mutex<Drain>,
+    /// Whether the process is about to end.
+    closed: AtomicBool,
 }
 
 /// What the configuration in force has made, for the next one to go on with.
 pub(super) struct Standing {
     pub(super) ledger: Ledger,
     pub(super) tls: Option<Shown>,
-    pub(super) drain: Drain,
     pub(super) store: Option<watch::Receiver<bool>>,
     /// Where the configuration is, and what was last seen there.
     pub(super) file: Option<(ConfigFile, Hash)>,
-    /// Whether the process is about to end.
-    pub(super) closed: bool,
 }
 
 /// The listener's TLS, and what it was made of.
@@ -94,6 +97,7 @@ impl Reloader {
         rereader: Arc<Rereader>,
         first: Snapshot,
         standing: Standing,
+        drain: Drain,
     ) -> Self {
         Self {
             ground,
@@ -102,6 +106,8 @@ impl Reloader {
             rereader,
             snapshots: watch::Sender::new(Arc::new(first)),
             standing: Mutex::new(standing),
+            drain: Mutex::new(drain),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -126,21 +132,58 @@ impl Reloader {
         self.rereader.watch_directories();
     }
 
+    /// How the process is to end, as the latest configuration says.
+    pub(super) fn drain(&self) -> Drain {
+        *self.drain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes nothing over any more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Relaxed);
+    }
+
     /// Looks at the configuration and the files that it names. Those are read again also beside a
     /// configuration that is no good.
     pub(super) fn look(&self) {
-        match self.reload(Trigger::Change) {
+        let mut standing = self.standing();
+        match self.turn(&mut standing, Trigger::Change) {
             Reload::Applied(_) => {}
             Reload::Refused | Reload::Unchanged => self.rereader.reread(),
         }
     }
 
+    /// Reads the files that the configuration names. Blocks. Not while another configuration is taken over,
+    /// which has read them a moment ago: what came after that would count as known, and not be in force.
+    pub(super) fn reread(&self) {
+        let _standing = self.standing();
+        self.rereader.reread();
+    }
+
     /// Reads the configuration's file and takes it over. Blocks.
     pub fn reload(&self, trigger: Trigger) -> Reload {
-        let mut standing = self.standing();
-        let Some((file, seen)) = standing.file.clone().filter(|_| !standing.closed) else {
+        self.turn(&mut self.standing(), trigger)
+    }
+
+    fn turn(&self, standing: &mut Standing, trigger: Trigger) -> Reload {
+        let known = standing.file.clone();
+        let Some((file, seen)) = known.filter(|_| !self.closed.load(Relaxed)) else {
             return Reload::Unchanged;
         };
+        // Such as a pipe, which was read to its end at the start, or would have to be waited for now.
+        if file.path().metadata().is_ok_and(|found| !found.is_file()) {
+            return match trigger {
+                Trigger::Change => Reload::Unchanged,
+                Trigger::Asked => {
+                    let (code, path) = (News::Refused.as_str(), file.path().display());
+                    self.refuse(
+                        vec![format!(
+                            "error[{code}]: {path} is no file, and is read once"
+                        )],
+                        trigger,
+                    )
+                }
+            };
+        }
         // What was refused may be good by now without a change of its text: a secret has come.
         let waits = self.ground.reloads.state().refused.is_some();
         if trigger == Trigger::Change && !waits && file.hash() == seen {
@@ -152,7 +195,7 @@ impl Reloader {
             Ok(loaded) => loaded,
             Err(problems) => return self.refuse(listed(&problems), trigger),
         };
-        match self.apply(&mut standing, loaded.config, &hash) {
+        match self.apply(standing, loaded.config, &hash) {
             Ok(waiting) => {
                 for warning in &loaded.warnings {
                     tracing::warn!(event = "configuration.warning", "{warning}");
@@ -227,7 +270,7 @@ impl Reloader {
         snapshot.upstreams.watch(&self.ground.control);
         standing.ledger = built.ledger;
         standing.tls = shown;
-        standing.drain = drain;
+        *self.drain.lock().unwrap_or_else(PoisonError::into_inner) = drain;
         standing.store = built.store;
         self.snapshots.send_replace(Arc::new(Snapshot {
             house: Arc::new(built.house),

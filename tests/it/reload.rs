@@ -422,3 +422,28 @@ async fn tapped() -> Gate {
     })
     .await
 }
+
+/// An account's package may be made anew because of what happened; then nobody's streams of before may stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_endings_reaches_streams_of_a_package_that_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("endings.yaml");
+    std::fs::write(&list, "").expect("our own file");
+    let gate = Gate::with(Plan {
+        session: format!("  not_before: {}\n", list.display()),
+        ..Plan::default()
+    })
+    .await;
+    let ada = gate.signed_in("ada").await;
+    let mut wire = websocket::open(&gate, &ada).await;
+    let package = "client_id: sandbox-web";
+    assert!(gate.text().contains(package), "{}", gate.text());
+    let other = |text: &str| text.replace(package, "client_id: another-package");
+    gate.take_over(other).expect("good");
+    wire.send(websocket::HELLO).await;
+    assert_eq!(wire.exactly(7).await.expect("an echo"), b"\x81\x05Hello");
+    gate.advance(60);
+    std::fs::write(&list, "everybody: 2030-01-01T00:00:00Z\n").expect("our own file");
+    tokio::task::block_in_place(|| gate.app().reread());
+    assert_eq!(wire.rest().await, b"\x88\x0d\x03\xf0session end");
+}

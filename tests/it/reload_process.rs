@@ -399,6 +399,27 @@ impl Load {
 
 const CLIENTS: usize = 4;
 
+/// A file that never answers, as on a network's disk that is gone: whoever reads it waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_hangs_keeps_nobody_from_stopping() {
+    let tool = saying("ok").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (key, path) = (
+        folder.path().join("key"),
+        folder.path().join("sidegate.yaml"),
+    );
+    let mut gateway = serving::start(folder.path(), &text(&tool, "")).await;
+    let configuration = std::fs::read_to_string(&path).expect("our own file");
+    let made = std::process::Command::new("mkfifo").arg(&key).status();
+    assert!(made.expect("coreutils").success());
+    let hangs = configuration.replace("session:\n", "session:\n  not_before: key\n");
+    assert_ne!(hangs, configuration);
+    write(folder.path(), &hangs);
+    process::send("HUP", gateway.running.pid());
+    assert_eq!(ask(&gateway).await, (200, "ok".to_owned()));
+    assert_eq!(gateway.running.stop("TERM").await, 0);
+}
+
 async fn saying(word: &str) -> Puppet {
     let length = word.len();
     Puppet::saying(format!(

@@ -133,11 +133,21 @@ impl Ledger {
             (&known.host, &known.tenant) != (&store.host, &store.tenant)
         });
         self.sites.push(site);
-        if self.sites.len() > MAX_SITES {
-            self.sites.remove(0);
-        }
+    }
+
+    /// Forgets those that have been gone longest, beside the latest `present` ones.
+    pub(super) fn forget(&mut self, present: usize) {
+        let gone = self.sites.len().saturating_sub(present);
+        self.sites.drain(..gone.saturating_sub(MAX_GONE));
+    }
+
+    /// The sign-outs of all sites. What is revoked holds also for those that are gone: streams may still run
+    /// there.
+    pub(super) fn revocations(&self) -> Vec<Arc<Revocations>> {
+        let sites = self.sites.iter().map(|kept| &kept.gateway.revocations);
+        sites.map(Arc::clone).collect()
     }
 }
 
-/// Sites that are remembered; more than a configuration of some size has.
-const MAX_SITES: usize = 1024;
+/// Sites that are remembered though they are gone.
+const MAX_GONE: usize = 1024;

@@ -88,7 +88,6 @@ pub(super) struct Builder<'a> {
     pub(super) steps: Vec<Box<dyn FnOnce()>>,
     pub(super) registry: Registry,
     pub(super) groups: Vec<Box<dyn Group>>,
-    pub(super) revocations: Vec<Arc<Revocations>>,
     pub(super) ready: Vec<watch::Receiver<bool>>,
     pub(super) stores: Vec<watch::Receiver<bool>>,
     pub(super) sources: Vec<TenantSource>,
@@ -108,7 +107,6 @@ impl<'a> Builder<'a> {
             steps,
             registry,
             groups: Vec::new(),
-            revocations: Vec::new(),
             ready: Vec::new(),
             stores: Vec::new(),
             sources: Vec::new(),
@@ -317,7 +315,6 @@ impl Builder<'_> {
             let (shared, store) = (Arc::clone(shared), Arc::clone(&store));
             self.steps.push(Box::new(move || shared.tell_as(&store)));
         }
-        self.revocations.push(Arc::clone(&revocations));
         let gateway = Arc::new(Gateway {
             name: of.name.clone(),
             span: of.span.clone(),
