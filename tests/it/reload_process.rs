@@ -408,7 +408,7 @@ async fn a_file_that_hangs_keeps_nobody_from_stopping() {
         folder.path().join("key"),
         folder.path().join("sidegate.yaml"),
     );
-    let mut gateway = serving::start(folder.path(), &text(&tool, "")).await;
+    let gateway = serving::start(folder.path(), &text(&tool, "")).await;
     let configuration = std::fs::read_to_string(&path).expect("our own file");
     let made = std::process::Command::new("mkfifo").arg(&key).status();
     assert!(made.expect("coreutils").success());

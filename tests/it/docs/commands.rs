@@ -22,6 +22,11 @@ const LISTED: &[(&str, Elsewhere)] = &[
         Elsewhere::Tested("tests/deploy/manifests.py"),
     ),
     ("promtool", Elsewhere::Tested("tests/deploy/metrics.py")),
+    // It reads what its reader has.
+    (
+        "sidegate import",
+        Elsewhere::Tested("tests/it/commands_import.rs"),
+    ),
     (
         "systemd-analyze",
         Elsewhere::Tested("tests/deploy/systemd.py"),

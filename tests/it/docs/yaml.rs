@@ -145,6 +145,8 @@ fn furnish(folder: &Path) {
     for name in ["client-secret", "next-client-secret", "jwt-signing-secret"] {
         private(&folder.join(name), "a-secret-of-the-examples");
     }
+    let logo = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1 1\"/>";
+    private(&folder.join("logo.svg"), logo);
     private(&folder.join("redis-password"), "another-secret");
     private(&folder.join("otlp-headers"), "authorization=Bearer%20x");
     private(&folder.join("revoked.yaml"), "");
