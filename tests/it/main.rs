@@ -61,6 +61,7 @@ mod refresh;
 mod refusals;
 mod reload;
 mod reload_process;
+mod reload_records;
 mod replay;
 mod replicas;
 mod restart;
