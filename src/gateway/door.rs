@@ -14,6 +14,7 @@ use crate::net::ClientBody;
 use crate::net::Handler;
 use crate::net::InHand;
 use crate::net::Peer;
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Open;
 
 /// The present front, and what earlier ones have left.
@@ -21,6 +22,8 @@ pub struct Door {
     present: RefCell<Rc<Front>>,
     /// Workers of earlier fronts with requests or streams under way.
     earlier: RefCell<Vec<Rc<Worker>>>,
+    /// Logs of earlier fronts. A long answer can outlive its worker, and others write beside it.
+    logs: RefCell<Vec<Rc<AccessLog>>>,
 }
 
 impl Door {
@@ -29,6 +32,7 @@ impl Door {
         Self {
             present: RefCell::new(Rc::new(front)),
             earlier: RefCell::default(),
+            logs: RefCell::default(),
         }
     }
 
@@ -43,7 +47,9 @@ impl Door {
         self.earlier
             .borrow_mut()
             .extend_from_slice(before.workers());
+        self.logs.borrow_mut().extend(before.log().cloned());
         drop(before);
+        self.flush();
         self.forget();
     }
 
@@ -62,11 +68,23 @@ impl Door {
             worker.end_streams();
             worker.upstream.sweep();
         }
+        self.flush();
         self.forget();
+    }
+
+    /// Writes out what is recorded under earlier fronts.
+    fn flush(&self) {
+        for log in self.logs.borrow().iter() {
+            log.flush();
+        }
     }
 
     fn forget(&self) {
         self.earlier.borrow_mut().retain(|worker| !worker.is_done());
+        // Whoever may still write holds it as well.
+        self.logs
+            .borrow_mut()
+            .retain(|log| Rc::strong_count(log) > 1);
     }
 }
 

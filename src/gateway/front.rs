@@ -143,6 +143,11 @@ impl Front {
         meters.chain([&self.meter])
     }
 
+    /// Where its requests leave their records.
+    pub(super) fn log(&self) -> Option<&Rc<AccessLog>> {
+        self.log.as_ref()
+    }
+
     /// Its workers, each once.
     pub(super) fn workers(&self) -> &[Rc<Worker>] {
         &self.workers
