@@ -2,6 +2,8 @@
 //! force; then workers take it over, each between two requests. A request ends under the one that it began
 //! with. If anything is wrong with it, nothing changes.
 
+mod look;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -36,6 +38,7 @@ use crate::http::Origin;
 use crate::net::settings::Drain;
 use crate::net::settings::Tls;
 use crate::net::tls::ServerTls;
+use look::Looks;
 
 /// Takes over configurations, one at a time.
 pub struct Reloader {
@@ -45,6 +48,7 @@ pub struct Reloader {
     rereader: Arc<Rereader>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     standing: Mutex<Standing>,
+    looks: Mutex<Looks>,
 }
 
 /// What the configuration in force has made, for the next one to go on with.
@@ -73,7 +77,7 @@ pub enum Reload {
     Applied(Vec<&'static str>),
     /// It is no good, and the one before it stays in force.
     Refused,
-    /// There is nothing to take over: the text is the one in force, or the process is about to end.
+    /// There is nothing to take over: the text is not there to stay, or the process is about to end.
     Unchanged,
 }
 
@@ -82,7 +86,8 @@ pub enum Reload {
 pub enum Trigger {
     /// Somebody asked: it is read and taken over whether its text has changed or not.
     Asked,
-    /// Something happened where it is, or time has passed.
+    /// Something happened where it is, or time has passed: it is taken over if its text has stayed the same
+    /// for long enough.
     Change,
 }
 
@@ -102,6 +107,7 @@ impl Reloader {
             rereader,
             snapshots: watch::Sender::new(Arc::new(first)),
             standing: Mutex::new(standing),
+            looks: Mutex::default(),
         }
     }
 
@@ -126,27 +132,16 @@ impl Reloader {
         self.rereader.watch_directories();
     }
 
-    /// Looks at the configuration and the files that it names. Those are read again also beside a
-    /// configuration that is no good.
-    pub(super) fn look(&self) {
-        match self.reload(Trigger::Change) {
-            Reload::Applied(_) => {}
-            Reload::Refused | Reload::Unchanged => self.rereader.reread(),
-        }
-    }
-
     /// Reads the configuration's file and takes it over. Blocks.
     pub fn reload(&self, trigger: Trigger) -> Reload {
         let mut standing = self.standing();
-        let Some((file, seen)) = standing.file.clone().filter(|_| !standing.closed) else {
+        let Some((file, _)) = standing.file.clone().filter(|_| !standing.closed) else {
             return Reload::Unchanged;
         };
-        // What was refused may be good by now without a change of its text: a secret has come.
-        let waits = self.ground.reloads.state().refused.is_some();
-        if trigger == Trigger::Change && !waits && file.hash() == seen {
+        let Reading { hash, outcome } = file.read();
+        if trigger == Trigger::Change && !self.has_settled(&hash) {
             return Reload::Unchanged;
         }
-        let Reading { hash, outcome } = file.read();
         standing.file = Some((file, hash.clone()));
         let loaded = match outcome {
             Ok(loaded) => loaded,
