@@ -143,10 +143,9 @@ impl App {
         } = begin(config, ground)?;
         rereader.reread();
         let look = Arc::downgrade(&reloader);
-        rereader.watch(control.handle(), move || {
-            if let Some(reloader) = look.upgrade() {
-                reloader.look();
-            }
+        rereader.watch(control.handle(), move |now| {
+            let reloader = look.upgrade();
+            reloader.is_some_and(|reloader| reloader.look(now))
         });
         let pulse = Arc::new(Pulse::new(Arc::clone(&ports.clock), count));
         pulse.follow(control.handle());

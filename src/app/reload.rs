@@ -2,6 +2,8 @@
 //! force; then workers take it over, each between two requests. A request ends under the one that it began
 //! with. If anything is wrong with it, nothing changes.
 
+mod look;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -39,6 +41,7 @@ use crate::http::Origin;
 use crate::net::settings::Drain;
 use crate::net::settings::Tls;
 use crate::net::tls::ServerTls;
+use look::Looks;
 
 /// Takes over configurations, one at a time.
 pub struct Reloader {
@@ -48,6 +51,7 @@ pub struct Reloader {
     rereader: Arc<Rereader>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     standing: Mutex<Standing>,
+    looks: Mutex<Looks>,
     /// Beside the rest, which is locked while files are read: those may hang.
     drain: Mutex<Drain>,
     /// Whether the process is about to end.
@@ -77,7 +81,7 @@ pub enum Reload {
     Applied(Vec<&'static str>),
     /// It is no good, and the one before it stays in force.
     Refused,
-    /// There is nothing to take over: the text is the one in force, or the process is about to end.
+    /// There is nothing to take over: the text is not there to stay, or the process is about to end.
     Unchanged,
 }
 
@@ -86,7 +90,8 @@ pub enum Reload {
 pub enum Trigger {
     /// Somebody asked: it is read and taken over whether its text has changed or not.
     Asked,
-    /// Something happened where it is, or time has passed.
+    /// Something happened where it is, or time has passed: it is taken over if its text has stayed the same
+    /// for long enough.
     Change,
 }
 
@@ -107,6 +112,7 @@ impl Reloader {
             rereader,
             snapshots: watch::Sender::new(Arc::new(first)),
             standing: Mutex::new(standing),
+            looks: Mutex::default(),
             drain: Mutex::new(drain),
             closed: AtomicBool::new(false),
         }
@@ -143,16 +149,6 @@ impl Reloader {
         self.closed.store(true, Relaxed);
     }
 
-    /// Looks at the configuration and the files that it names. Those are read again also beside a
-    /// configuration that is no good.
-    pub(super) fn look(&self) {
-        let mut standing = self.standing();
-        match self.turn(&mut standing, Trigger::Change) {
-            Reload::Applied(_) => {}
-            Reload::Refused | Reload::Unchanged => self.rereader.reread(),
-        }
-    }
-
     /// Reads the files that the configuration names. Blocks. Not while another configuration is taken over,
     /// which has read them a moment ago: what came after that would count as known, and not be in force.
     pub(super) fn reread(&self) {
@@ -165,32 +161,25 @@ impl Reloader {
         self.turn(&mut self.standing(), trigger)
     }
 
+    /// The file that is followed, until the process is about to end, and what was last seen there.
+    fn followed(&self, standing: &Standing) -> Option<(ConfigFile, Hash)> {
+        let followed = standing.file.clone();
+        followed.filter(|_| !self.closed.load(Relaxed))
+    }
+
     fn turn(&self, standing: &mut Standing, trigger: Trigger) -> Reload {
-        let known = standing.file.clone();
-        let Some((file, seen)) = known.filter(|_| !self.closed.load(Relaxed)) else {
+        let Some((file, _)) = self.followed(standing) else {
             return Reload::Unchanged;
         };
-        // Such as a pipe, which was read to its end at the start, or would have to be waited for now.
-        if file.path().metadata().is_ok_and(|found| !found.is_file()) {
-            return match trigger {
-                Trigger::Change => Reload::Unchanged,
-                Trigger::Asked => {
-                    let (code, path) = (News::Refused.as_str(), file.path().display());
-                    self.refuse(
-                        vec![format!(
-                            "error[{code}]: {path} is no file, and is read once"
-                        )],
-                        trigger,
-                    )
-                }
-            };
-        }
-        // What was refused may be good by now without a change of its text: a secret has come.
-        let waits = self.ground.reloads.state().refused.is_some();
-        if trigger == Trigger::Change && !waits && file.hash() == seen {
-            return Reload::Unchanged;
+        if !is_to_follow(&file) {
+            let (code, path) = (News::Refused.as_str(), file.path().display());
+            let problem = format!("error[{code}]: {path} is no file, and is read once");
+            return self.refuse(vec![problem], trigger);
         }
         let Reading { hash, outcome } = file.read();
+        if trigger == Trigger::Change && !self.has_settled(&hash) {
+            return Reload::Unchanged;
+        }
         standing.file = Some((file, hash.clone()));
         let loaded = match outcome {
             Ok(loaded) => loaded,
@@ -339,6 +328,12 @@ impl Shown {
         let (tls, _, authorities) = &self.of;
         Asked::by(tls, *authorities)
     }
+}
+
+/// Such as a pipe was read to its end at the start, and would have to be waited for now.
+fn is_to_follow(file: &ConfigFile) -> bool {
+    let found = file.path().metadata();
+    found.map_or(true, |found| found.is_file())
 }
 
 /// What is in the file of the authorities that vouch for clients.

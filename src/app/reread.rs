@@ -3,6 +3,7 @@
 //! a timer, since notice of changes does not come everywhere.
 
 mod groups;
+mod settling;
 mod upstream_tls;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use notify::event::AccessMode;
 use notify::event::ModifyKind;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 
 pub(super) use groups::CertificateFiles;
@@ -31,6 +33,8 @@ pub(super) use groups::ClientSecretFiles;
 pub(super) use groups::KeyFiles;
 pub(super) use groups::RevocationFile;
 pub(super) use groups::SigningSecretFiles;
+pub(super) use settling::SETTLE;
+pub(super) use settling::Settling;
 pub(super) use upstream_tls::UpstreamTlsFiles;
 
 use crate::admin::files::Files;
@@ -65,6 +69,19 @@ type Digest = [u8; 32];
 struct Known {
     group: Box<dyn Group>,
     seen: Option<Digest>,
+    /// What may be seen next.
+    next: Settling<Digest>,
+}
+
+impl Known {
+    /// Whether `digest` is what is known, or stays long enough to be.
+    fn is_settled(&mut self, digest: Digest, now: Instant) -> bool {
+        if self.seen == Some(digest) {
+            self.next.forget();
+            return true;
+        }
+        self.next.is_settled(digest, now)
+    }
 }
 
 /// Reads files again and takes over what is good.
@@ -105,6 +122,7 @@ impl Rereader {
                 before.find(|known| known.group.about() == about && known.group.files() == files);
             Known {
                 seen: before.and_then(|known| known.seen),
+                next: Settling::default(),
                 group,
             }
         };
@@ -122,11 +140,40 @@ impl Rereader {
 
     /// Reads all files, now. What is in force stays where a file has not changed or is no good.
     pub(super) fn reread(&self) {
+        self.reread_where(|_, _| true);
+    }
+
+    /// Reads all files at `now`, and leaves alone what may still be written. Answers whether there was any
+    /// such.
+    pub(super) fn reread_settled(&self, now: Instant) -> bool {
+        let mut unsettled = false;
+        self.reread_where(|known, digest| {
+            let settled = known.is_settled(digest, now);
+            unsettled |= !settled;
+            settled
+        });
+        unsettled
+    }
+
+    /// Whether any file may still be written at `now`.
+    pub(super) fn is_unsettled(&self, now: Instant) -> bool {
+        let mut unsettled = false;
+        for known in lock(&self.groups).iter_mut() {
+            let digest = known.group.read().digest;
+            unsettled |= !known.is_settled(digest, now);
+        }
+        unsettled
+    }
+
+    fn reread_where(&self, mut may: impl FnMut(&mut Known, Digest) -> bool) {
         let mut groups = lock(&self.groups);
         let now = self.clock.now();
-        for (place, Known { group, seen }) in groups.iter_mut().enumerate() {
-            let Reading { digest, outcome } = group.read();
-            let before = seen.replace(digest);
+        for (place, known) in groups.iter_mut().enumerate() {
+            let Reading { digest, outcome } = known.group.read();
+            if !may(known, digest) {
+                continue;
+            }
+            let before = known.seen.replace(digest);
             let read = match outcome {
                 _ if before == Some(digest) => Read::Same,
                 Ok(take_over) => {
@@ -142,7 +189,7 @@ impl Rereader {
                     Read::Refused
                 }
             };
-            self.board.tell(place, &group.files(), read, now);
+            self.board.tell(place, &known.group.files(), read, now);
         }
         drop(groups);
         for revocations in lock(&self.revocations).iter() {
@@ -151,23 +198,37 @@ impl Rereader {
     }
 
     /// Calls `look` whenever something happens to the files or a while has passed, for as long as `control`
-    /// runs.
-    pub(super) fn watch(&self, control: &Handle, look: impl Fn() + Send + Sync + 'static) {
+    /// runs; and once more soon, when `look` answers that it found something unsettled.
+    pub(super) fn watch(
+        &self,
+        control: &Handle,
+        look: impl Fn(Instant) -> bool + Send + Sync + 'static,
+    ) {
         self.watch_directories();
         let (changed, look) = (Arc::clone(&self.changed), Arc::new(look));
         control.spawn(async move {
             let mut timer = tokio::time::interval(TIMER);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
             timer.reset();
+            let mut unsettled = false;
             loop {
                 tokio::select! {
-                    // Writers take several steps: the last one is waited for.
-                    () = changed.notified() => tokio::time::sleep(SETTLE).await,
+                    // Most writers take several quick steps: one look for all of them.
+                    () = changed.notified() => tokio::time::sleep(GATHER).await,
+                    () = tokio::time::sleep(SETTLE), if unsettled => {}
                     _ = timer.tick() => {}
                 }
-                let look = Arc::clone(&look);
-                if let Err(error) = tokio::task::spawn_blocking(move || look()).await {
+                let (look, now) = (Arc::clone(&look), Instant::now());
+                let looked = tokio::task::spawn_blocking(move || look(now)).await;
+                unsettled = looked.unwrap_or_else(|error| {
                     tracing::error!(%error, "Reading files again broke off.");
+                    false
+                });
+                if unsettled {
+                    tracing::debug!(
+                        event = "files.unsettled",
+                        "A file has changed; it is looked at once more before it is taken over."
+                    );
                 }
             }
         });
@@ -256,7 +317,7 @@ fn is_change(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
 }
 
 /// How long after a notice the files are read.
-const SETTLE: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// How often files are read without any notice.
 const TIMER: Duration = Duration::from_secs(30);

@@ -1,11 +1,14 @@
 //! Reloads of a process: by SIGHUP, by a change of the file, by a swapped link; what it says of them, and
 //! that nobody who asks meanwhile notices.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -14,6 +17,8 @@ use hyper::client::conn::http2;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use sha2::Digest as _;
+use sha2::Sha256;
 use sidegate::http::body::read_limited;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -27,6 +32,9 @@ use crate::support::tell;
 
 const APPLIED: &str = "\"event\":\"configuration.applied\"";
 const REFUSED: &str = "\"event\":\"configuration.refused\"";
+
+/// A file that was found so long ago, and is the same, may be taken over.
+const SETTLE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_puts_the_file_into_force() {
@@ -75,6 +83,42 @@ async fn a_change_of_the_file_is_enough() {
     std::fs::rename(&beside, folder.path().join("sidegate.yaml")).expect("our own file");
     applied(&mut gateway).await;
     assert_eq!(ask(&gateway).await, (200, "2".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_written_in_two_steps_is_taken_over_as_a_whole() {
+    let tool = saying("ok").await;
+    // Without its last line it opens all paths to everybody.
+    let half = text(&tool, "# another\n");
+    let rest = format!("  - {{ path: /closed/, to: \"{}\" }}\n", tool.origin());
+    let hash: [u8; 32] = Sha256::digest(format!("{half}{rest}")).into();
+    let hash = u64::from_be_bytes(*hash.first_chunk().expect("8 of 32"));
+    let hash = format!("\"hash\":\"{hash:016x}\"");
+    let old = format!("{}{rest}", text(&tool, ""));
+    let old = old.replace("access: false", "access: false, level: debug");
+    let half = half.as_bytes();
+    // A machine that is too slow to write the rest in time shows nothing: once more then.
+    loop {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut gateway = serving::start(folder.path(), &old).await;
+        let begun = Instant::now();
+        let mut file = File::create(folder.path().join("sidegate.yaml")).expect("our own file");
+        file.write_all(half).expect("written");
+        let seen = gateway.running.line("files.unsettled").await;
+        file.write_all(rest.as_bytes()).expect("written");
+        let in_time = begun.elapsed() < SETTLE;
+        drop(file);
+        assert!(seen.is_some());
+        if !in_time {
+            continue;
+        }
+        let line = gateway.running.line(APPLIED).await.expect("told");
+        assert!(line.contains(&hash), "{hash}: {line}");
+        let told = status(&gateway).await;
+        assert_eq!(told["configuration"]["reloads"], 1, "{told}");
+        assert_eq!(get_public(&gateway, "/closed/").await, 401);
+        return;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -449,6 +493,12 @@ async fn ask(gateway: &Serving) -> (u16, String) {
     wire.send(serving::get("/x")).await;
     let answer = wire.message().await.expect("an answer");
     (answer.status(), answer.text())
+}
+
+async fn get_public(gateway: &Serving, path: &str) -> u16 {
+    let mut wire = Wire::connect(gateway.public).await;
+    wire.send(serving::get(path)).await;
+    wire.message().await.expect("an answer").status()
 }
 
 async fn get(gateway: &Serving, path: &str) -> (u16, String) {

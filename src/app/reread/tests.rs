@@ -173,7 +173,7 @@ async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
     let group = Told(at("key"), sender);
     let rereader = Arc::new(following(group));
     let again = Arc::clone(&rereader);
-    rereader.watch(&Handle::current(), move || again.reread());
+    rereader.watch(&Handle::current(), move |now| again.reread_settled(now));
     link("2", "..data_tmp");
     std::fs::rename(at("..data_tmp"), at("..data")).expect("our own link");
     let noticed = async { while told.recv().await.expect("watched") != "2" {} };
@@ -181,4 +181,74 @@ async fn a_link_that_is_swapped_as_kubernetes_does_is_noticed() {
     tokio::time::timeout(deadline, noticed)
         .await
         .expect("noticed");
+}
+
+/// Files that are there as the test says, without any disk and any time that passes by itself.
+#[tokio::test(start_paused = true)]
+async fn what_is_still_written_is_not_taken_over() {
+    use tokio::sync::mpsc::UnboundedSender;
+
+    struct Slow(Arc<Mutex<&'static str>>, UnboundedSender<(bool, String)>);
+    impl Group for Slow {
+        fn about(&self) -> Watched {
+            Watched::new("slow", None)
+        }
+
+        fn files(&self) -> Vec<PathBuf> {
+            vec![PathBuf::from("/nowhere/revoked.yaml")]
+        }
+
+        fn read(&self) -> Reading {
+            let text = (*lock(&self.0)).to_owned();
+            let tell = |taken: bool, text: &str| {
+                let told = self.1.send((taken, text.to_owned()));
+                told.expect("the test is there");
+            };
+            tell(false, &text);
+            let digest = std::array::from_fn(|at| text.as_bytes().get(at).copied().unwrap_or(0));
+            let (sender, text) = (self.1.clone(), text);
+            Reading {
+                digest,
+                outcome: Ok(Box::new(move || {
+                    sender.send((true, text)).expect("the test is there");
+                })),
+            }
+        }
+    }
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let text = Arc::new(Mutex::new("whole"));
+    let rereader = Arc::new(following(Slow(Arc::clone(&text), sender)));
+    rereader.reread();
+    for expected in [false, true] {
+        let first = told.recv().await.expect("read");
+        assert_eq!(first, (expected, "whole".to_owned()));
+    }
+    let again = Arc::clone(&rereader);
+    rereader.watch(&Handle::current(), move |now| again.reread_settled(now));
+    // By a notice, and by the timer where none comes.
+    for (noticed, half, whole) in [(true, "h", "two"), (false, "hal", "three")] {
+        *lock(&text) = half;
+        if noticed {
+            rereader.changed.notify_one();
+        }
+        let seen = async |of: &str, told: &mut tokio::sync::mpsc::UnboundedReceiver<_>| loop {
+            let (taken, text): (bool, String) = told.recv().await.expect("watched");
+            assert!(!taken, "{text}");
+            if text == of {
+                return Instant::now();
+            }
+        };
+        seen(half, &mut told).await;
+        *lock(&text) = whole;
+        let found = seen(whole, &mut told).await;
+        let taken = loop {
+            let (taken, text) = told.recv().await.expect("watched");
+            assert_eq!(text, whole);
+            if taken {
+                break Instant::now();
+            }
+        };
+        assert!(taken - found >= SETTLE, "{:?}", taken - found);
+        assert!(taken - found < SETTLE * 2, "{:?}", taken - found);
+    }
 }
