@@ -6,6 +6,8 @@ use super::alpha;
 use super::options;
 use super::options::Fate;
 use super::options::Kind;
+use super::options::restricting::ELSEWHERE;
+use super::options::restricting::restricts;
 use super::source::Given;
 use super::source::shown;
 use crate::fault::CommandFault;
@@ -78,6 +80,11 @@ impl Accounts {
         };
         for next in given {
             let earlier = accounts.given.iter().position(|it| it.name == next.name);
+            // An empty variable overrules nothing.
+            if earlier.is_some() && next.is_empty() && next.place.starts_with("OAUTH2_PROXY_") {
+                accounts.unneeded(&next, "is empty");
+                continue;
+            }
             if let Some(at) = earlier {
                 let earlier = accounts.given.remove(at);
                 let why = format!("{} says otherwise, and counts", next.place);
@@ -108,6 +115,30 @@ impl Accounts {
     fn take_any(&mut self, name: &str) -> Option<Given> {
         let at = self.given.iter().position(|given| given.name == name)?;
         Some(self.given.remove(at))
+    }
+
+    /// Whether an option was given and not taken, if only to say nothing.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given.name == name)
+    }
+
+    /// Options that say who may not come in, and that no conversion takes.
+    pub(super) fn restricting(&self) -> Vec<String> {
+        let restricts = |given: &&Given| {
+            !given.is_empty() && (restricts(&given.name) || self.is_elsewhere(given))
+        };
+        let names = self.given.iter().filter(restricts);
+        names.map(|given| given.name.clone()).collect()
+    }
+
+    /// Whether it names a file with options that is not among the sources.
+    fn is_elsewhere(&self, given: &Given) -> bool {
+        let file = given.text().rsplit('/').next().unwrap_or_default();
+        let read = |other: &Given| match other.place.rsplit_once(':') {
+            Some((name, _)) => name.rsplit('/').next() == Some(file),
+            None => false,
+        };
+        ELSEWHERE.contains(&given.name.as_str()) && !self.given.iter().any(read)
     }
 
     /// A switch, if it was given.

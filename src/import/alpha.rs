@@ -84,6 +84,21 @@ pub(super) fn fate(path: &str) -> Option<Fate> {
     lost.map(|(_, lost)| Fate::Lost(lost))
 }
 
+/// Which of the file's options a path may stand for. Names are read without regard to case, each provider has
+/// them, and what is below such a path belongs to it.
+pub(super) fn options_of(path: &str) -> impl Iterator<Item = &'static str> {
+    let inner = |path: &str| {
+        let (_, inner) = path.strip_prefix("providers[")?.split_once("].")?;
+        Some(inner.to_ascii_lowercase())
+    };
+    let asked = inner(path);
+    let same = SAME.iter().filter(move |(alpha, _)| {
+        let beginning = inner(alpha);
+        matches!((&asked, &beginning), (Some(asked), Some(beginning)) if asked.starts_with(beginning.as_str()))
+    });
+    same.map(|(_, option)| *option)
+}
+
 const LOST: &[(&[&str], Lost)] = &[
     (
         &["injectResponseHeaders"],

@@ -1,6 +1,7 @@
 //! Every option that oauth2-proxy documents, and what becomes of it here.
 
 mod lost;
+pub(super) mod restricting;
 mod unneeded;
 
 use lost::LOST;

@@ -9,8 +9,10 @@ use super::document::Document;
 use super::document::PLACEHOLDER;
 use super::document::list;
 use super::document::scalar;
+use super::options::restricting::PEOPLE;
 use super::paths;
 use super::source::Given;
+use super::source::shown;
 use crate::gateway::route::PathPrefix;
 
 /// A route to be.
@@ -46,7 +48,7 @@ pub(super) fn convert(accounts: &mut Accounts, document: &mut Document) {
         }
     }
     open(accounts, &mut routes);
-    let domains = domains(accounts);
+    let domains = admitted(accounts);
     document.put(0, "routes", "");
     document.line(
         1,
@@ -56,9 +58,9 @@ pub(super) fn convert(accounts: &mut Accounts, document: &mut Document) {
         [] => String::new(),
         domains => format!("{{ email_domain: {} }}", list(domains)),
     };
-    if routes.is_empty() && !domains.is_empty() {
+    if !domains.is_empty() && routes.iter().all(|route| route.public && route.path != "/") {
         // A proxy that asks is told by the rule of the path that it asks about: there has to be one for all.
-        let why = "the source names no upstream, and who may sign in is a rule of a route";
+        let why = "the source names no upstream that asks who it is, and who may sign in is a rule of a route";
         let how = "the tool's address; if another proxy asks /oauth2/auth, any address, for the rule alone";
         accounts.fill_in("routes", why, how);
         routes.push(Route {
@@ -368,18 +370,46 @@ fn covers(prefix: &str, path: &str) -> bool {
     }
 }
 
-/// The e-mail domains that people have to have.
-fn domains(accounts: &mut Accounts) -> Vec<String> {
-    let Some(given) = accounts.take("email_domains") else {
-        return Vec::new();
+/// The e-mail domains that people have to have. Where the source keeps people out in a way that is none here,
+/// the placeholder is among them: a person has to decide.
+fn admitted(accounts: &mut Accounts) -> Vec<String> {
+    let given = accounts.holds(DOMAINS);
+    let (all, mut domains) = match domains(accounts) {
+        Some(domains) => (domains.is_empty(), domains),
+        None => (false, Vec::new()),
     };
+    let mut lost = accounts.restricting();
+    if given && !all && domains.is_empty() {
+        lost.push(DOMAINS.to_owned());
+    }
+    // A list of people widens what domains say, so that without it fewer get in.
+    lost.retain(|name| name != PEOPLE || domains.is_empty());
+    if lost.is_empty() {
+        return domains;
+    }
+    let names: Vec<String> = lost.iter().map(|name| shown(name)).collect();
+    let why = format!("who gets in depends on {}", names.join(", "));
+    let how = "let `require` name what stands for it: email_domain, enterprise, business_unit, permission; \
+               leave it out only if everybody whom the package is licensed for may get in";
+    accounts.fill_in("routes[].require", &why, how);
+    if !domains.iter().any(|domain| domain == PLACEHOLDER) {
+        domains.push(PLACEHOLDER.to_owned());
+    }
+    domains
+}
+
+const DOMAINS: &str = "email_domains";
+
+/// What `email_domains` says; `None` if that cannot be read, and no domain if everybody may get in.
+fn domains(accounts: &mut Accounts) -> Option<Vec<String>> {
+    let given = accounts.take(DOMAINS)?;
     let all = given.list();
     if all.iter().any(|domain| domain == "*") {
         accounts.unneeded(
             &given,
             "everybody whom the package is licensed for may sign in",
         );
-        return Vec::new();
+        return Some(Vec::new());
     }
     let label = |label: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
@@ -397,10 +427,8 @@ fn domains(accounts: &mut Accounts) -> Vec<String> {
         accounts.differs(&given, &why);
     }
     if exact.is_empty() {
-        return vec![PLACEHOLDER.to_owned()];
+        return Some(vec![PLACEHOLDER.to_owned()]);
     }
-    exact
-        .iter()
-        .map(|domain| domain.to_ascii_lowercase())
-        .collect()
+    let domains = exact.iter().map(|domain| domain.to_ascii_lowercase());
+    Some(domains.collect())
 }

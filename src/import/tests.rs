@@ -212,7 +212,7 @@ no_such_option = "hunter2-do-not-say"
         "listen: 0.0.0.0:8443\n",
         "  subdomain: FILL-IN\n  client_id: FILL-IN\n  client_secret: { file: client-secret }\n",
         "      url: rediss://redis.example.com:6380/1\n      username: tool\n      password: { file: redis-password }\n",
-        "  - { path: /mc/rest/, to: rest }\n",
+        "  - path: /\n    to: FILL-IN\n    require: { email_domain: [FILL-IN] }\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -260,6 +260,105 @@ fn domains_that_no_rule_can_name_are_left_to_a_person() {
         let notice = notice(&imported, "email_domains");
         assert!(notice.why.contains("name each whole domain"), "{notice}");
     }
+}
+
+/// Only the rule has to be filled in: is the configuration refused?
+fn is_left_to_a_person(imported: &Imported) -> bool {
+    let text = body(imported)
+        .replace("public_url: FILL-IN", "public_url: https://a.example.com")
+        .replace(
+            "subdomain: FILL-IN",
+            "subdomain: mc563885gzs27c5t9-63k636ttgm",
+        )
+        .replace("client_id: FILL-IN", "client_id: vqwyswrlzzfk024ivr682esb")
+        .replace("to: FILL-IN", "to: http://127.0.0.1:1")
+        .replace("{ file: client-secret }", "{ env: SECRET }")
+        .replace("{ file: session-key }", "{ env: KEY }");
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let environment: Environment = [("SECRET", "s"), ("KEY", key)].into_iter().collect();
+    let Err(problems) = Config::from_text("a.yaml", &text, Path::new("."), &environment) else {
+        return false;
+    };
+    let by_rule = |problem: &crate::config::problem::Problem| {
+        problem.to_string().contains(".require.email_domain")
+    };
+    assert!(
+        problems.as_slice().iter().all(by_rule),
+        "{problems}\n{text}"
+    );
+    let told = imported.notices.iter();
+    let mut told = told.filter(|notice| notice.fault == CommandFault::FillIn);
+    assert!(
+        told.any(|notice| notice.option == "routes[].require"),
+        "{imported:?}"
+    );
+    true
+}
+
+#[test]
+fn who_is_kept_out_stays_out_until_a_person_decides() {
+    let names = options::restricting::RESTRICTING;
+    for (option, fate) in options::all() {
+        if let Fate::Lost(lost) = fate
+            && (lost.why.contains("get in"))
+        {
+            assert!(names.contains(&option.name), "{}", option.name);
+        }
+    }
+    for name in names.iter().chain(&["allowed_in_a_later_version"]) {
+        for value in ["'x'", "['x', 'y']", "'${X}'", "['${X}']"] {
+            for beside in [
+                "",
+                "email_domains = '*'\n",
+                "upstreams = 'http://127.0.0.1:1/a/'\n",
+            ] {
+                let text = format!("{beside}{name} = {value}\n");
+                assert!(is_left_to_a_person(&from_cfg(&text)), "{text}");
+            }
+        }
+        let nothing = from_cfg(&format!("{name} = []\n"));
+        assert!(!is_left_to_a_person(&nothing), "{name}");
+    }
+    for text in [
+        "email_domains = ['${CORP_DOMAIN}']",
+        "email_domains = ['example.com', '${CORP_DOMAIN}']",
+        "email_domains = '${CORP_DOMAIN}'",
+        "email_domains = []",
+        "email_domains = ['']",
+        "email_domains = [['example.com']]",
+        "email_domains = 'example.com'\nallowed_groups = 'x'",
+        "upstreams = 'http://127.0.0.1:1/x/'\nskip_auth_regex = '^/x/'\nemail_domains = '${X}'",
+        "alpha_config = '/etc/alpha.yaml'",
+        "config = '/etc/other.cfg'",
+    ] {
+        assert!(is_left_to_a_person(&from_cfg(text)), "{text}");
+    }
+    for text in [
+        "email_domains = '*'",
+        "email_domains = ['*', 'example.com']",
+        "email_domains = 'example.com'\nauthenticated_emails_file = 'people'",
+        "config = '/etc/a.cfg'\nscope = 'x'",
+    ] {
+        assert!(!is_left_to_a_person(&from_cfg(text)), "{text}");
+    }
+    for text in [
+        "providers: [{ id: a, allowedGroups: [x] }]",
+        "providers: [{ id: a, allowedgroups: [{ x: y }] }]",
+        "providers: [{ id: a }, { id: b, githubConfig: { org: x } }]",
+        "providers: [{ id: a, keycloakConfig: { roles: [x] } }]",
+        "providers: [{ id: a, googleConfig: { groups: [x] } }]",
+    ] {
+        assert!(is_left_to_a_person(&from_alpha(text)), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_variable_overrules_no_rule() {
+    let mut given = cfg("a.cfg", b"email_domains = 'example.com'").expect("read");
+    let empty = ("OAUTH2_PROXY_EMAIL_DOMAINS".to_owned(), String::new());
+    given.extend(variables([empty]));
+    let text = body(&import("both", given));
+    assert!(text.contains("{ email_domain: [example.com] }"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::time::UnixTime;
 
+use super::escape;
 use super::sampling::Fraction;
 use super::sampling::Lot;
 use super::settings::LogFormat;
@@ -237,9 +238,10 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
     Ok(())
 }
 
+/// A quoted string; a line break in a path must not begin a line of the log.
 fn word(out: &mut Vec<u8>, name: &[u8], text: &str) -> std::io::Result<()> {
     out.extend_from_slice(name);
-    string(out, text)
+    escape::string(out, text)
 }
 
 fn number(out: &mut Vec<u8>, name: &[u8], number: u64) {
@@ -262,20 +264,6 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A quoted string; a line break in a path must not begin a line of the log.
-fn string(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
-    // What needs no escape is nearly everything, and copied as it stands.
-    let plain = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
-    // All bytes are looked at, since that is done many at a time.
-    if text.bytes().fold(true, |all, b| all & plain(b)) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-        return Ok(());
-    }
-    serde_json::to_writer(out, text).map_err(std::io::Error::from)
-}
-
 /// Bytes that are written out at once, or once a second: each batch wakes the thread that writes.
 const BATCH: usize = 48 * 1024;
 
@@ -283,6 +271,8 @@ const BATCH: usize = 48 * 1024;
 mod tests {
     use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -377,6 +367,25 @@ mod tests {
             serde_json::from_str(&written::<Json>(&full())).expect("JSON");
         assert_eq!(parsed.len(), FIELDS.len() + 3);
         assert_eq!(parsed["path"], "/a\n\"b");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_holds_what_a_terminal_obeys(
+            path in "([\u{7f}-\u{9f}]|[\u{2020}-\u{2070}]|\\PC|.){0,16}",
+            user in "([\u{0}-\u{9f}]|[\u{2020}-\u{2070}]){0,16}",
+        ) {
+            let record = AccessRecord { path: &path, user: Some(&user), ..full() };
+            let obeyed = |line: &str| line.trim_end_matches('\n').contains(escape::is_obeyed);
+            let (json, text) = (written::<Json>(&record), written::<Text>(&record));
+            prop_assert!(!obeyed(&json) && !obeyed(&text), "{json:?}{text:?}");
+            let parsed: BTreeMap<String, serde_json::Value> = serde_json::from_str(&json).expect("JSON");
+            prop_assert_eq!(parsed["path"].as_str(), Some(&*path));
+            prop_assert_eq!(parsed["user"].as_str(), Some(&*user));
+            let (_, quoted) = text.split_once(" path=").expect("a path");
+            let mut quoted = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+            prop_assert_eq!(quoted.next().expect("one").expect("JSON"), path);
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(super) struct NewFile {
     pub(super) replaces: bool,
 }
 
-/// Writes all files into `folder`, which is made if it is not there. What fails leaves nothing behind.
+/// Writes all files into `folder`, which is made if it is not there. What fails leaves nothing behind, and what
+/// was there as it was.
 pub(super) fn write(folder: &Path, files: &[NewFile], entropy: &dyn Entropy) -> Result<(), String> {
     // From here on Ctrl-C waits until all is written: a few milliseconds.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -41,36 +42,88 @@ pub(super) fn write(folder: &Path, files: &[NewFile], entropy: &dyn Entropy) -> 
         let draft = drafts.add(file, entropy);
         draft.map_err(|error| said(&file.path, error))?;
     }
-    let mut placed: Vec<&Path> = Vec::new();
+    let mut placed = Placed::default();
     for (file, draft) in files.iter().zip(&drafts.0) {
-        if let Err(error) = put(file, draft) {
-            for path in placed {
-                let _removed = std::fs::remove_file(path);
-            }
-            return Err(said(&file.path, error));
-        }
-        if !file.replaces {
-            placed.push(&file.path);
+        if let Err(error) = placed.put(file, draft, entropy) {
+            return Err(placed.undo(said(&file.path, error)));
         }
     }
     // Names are as lasting as what they name.
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| said(folder, error))
+    if let Err(error) = synced {
+        return Err(placed.undo(said(folder, error)));
+    }
+    placed.keep();
+    Ok(())
 }
 
-/// Takes its place at once, and never that of another, unless it may.
-fn put(file: &NewFile, draft: &Path) -> io::Result<()> {
-    if file.replaces {
-        return std::fs::rename(draft, &file.path);
-    }
-    match std::fs::hard_link(draft, &file.path) {
-        Ok(()) => Ok(()),
-        // Not every file system has links.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !file.path.exists() => {
-            std::fs::rename(draft, &file.path)
+/// Files that took their place, and what was there before them.
+#[derive(Default)]
+struct Placed<'a> {
+    new: Vec<&'a Path>,
+    /// Where something was, and where it is meanwhile.
+    aside: Vec<(&'a Path, PathBuf)>,
+}
+
+impl<'a> Placed<'a> {
+    /// Takes its place at once, and never that of another, unless it may.
+    fn put(&mut self, file: &'a NewFile, draft: &Path, entropy: &dyn Entropy) -> io::Result<()> {
+        let path = file.path.as_path();
+        let there = path.symlink_metadata();
+        if let (true, Ok(there)) = (file.replaces, there) {
+            if there.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            let aside = hidden(path, entropy);
+            // Not every file system has links.
+            std::fs::hard_link(path, &aside).or_else(|_| std::fs::rename(path, &aside))?;
+            self.aside.push((path, aside));
+            return std::fs::rename(draft, path);
         }
-        Err(error) => Err(error),
+        match std::fs::hard_link(draft, path) {
+            Ok(()) => {}
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+                std::fs::rename(draft, path)?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.new.push(path);
+        Ok(())
     }
+
+    /// Puts everything back, and says what could not be.
+    fn undo(self, mut why: String) -> String {
+        for path in self.new {
+            let _removed = std::fs::remove_file(path);
+        }
+        for (path, aside) in self.aside {
+            match std::fs::rename(&aside, path) {
+                // Two names of the same file stay two (rename(2)): it was not replaced yet.
+                Ok(()) => {
+                    let _removed = std::fs::remove_file(&aside);
+                }
+                Err(error) => {
+                    let (path, aside) = (path.display(), aside.display());
+                    why = format!("{why}; what {path} held is in {aside}: {error}");
+                }
+            }
+        }
+        why
+    }
+
+    /// What was there is not wanted any more.
+    fn keep(self) {
+        for (_, aside) in self.aside {
+            let _removed = std::fs::remove_file(aside);
+        }
+    }
+}
+
+/// A name beside the file's that nobody looks for.
+fn hidden(path: &Path, entropy: &dyn Entropy) -> PathBuf {
+    let random = u64::from_ne_bytes(entropy.bytes());
+    let name = path.file_name().unwrap_or_default();
+    path.with_file_name(format!(".{}.{random:016x}", name.to_string_lossy()))
 }
 
 /// Files that are written and have no name yet that anybody looks for.
@@ -78,10 +131,7 @@ struct Drafts(Vec<PathBuf>);
 
 impl Drafts {
     fn add(&mut self, file: &NewFile, entropy: &dyn Entropy) -> io::Result<()> {
-        let random = u64::from_ne_bytes(entropy.bytes());
-        let name = file.path.file_name().unwrap_or_default();
-        let draft = format!(".{}.{random:016x}", name.to_string_lossy());
-        let draft = file.path.with_file_name(draft);
+        let draft = hidden(&file.path, entropy);
         let mode = if file.private { 0o600 } else { 0o644 };
         let mut opened = OpenOptions::new()
             .write(true)
@@ -151,6 +201,26 @@ mod tests {
         write(&inner, &other, &OsEntropy).expect("replaced");
         assert_eq!(names(&inner), ["one", "two"]);
         assert_eq!(std::fs::read(inner.join("two")).expect("two"), b"3");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_as_a_whole_stays_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("one"), "old").expect("written");
+        std::os::unix::fs::symlink("one", at("two")).expect("linked");
+        std::fs::create_dir(at("four")).expect("made");
+        let files = ["one", "two", "three", "four"].map(|name| file(at(name), "new", true));
+        let refused = write(folder.path(), &files, &OsEntropy).expect_err("a folder");
+        assert!(refused.contains("four"), "{refused}");
+        assert_eq!(names(folder.path()), ["four", "one", "two"]);
+        assert_eq!(std::fs::read(at("one")).expect("one"), b"old");
+        let target = std::fs::read_link(at("two")).expect("a link");
+        assert_eq!(target, Path::new("one"));
+        std::fs::remove_dir(at("four")).expect("removed");
+        write(folder.path(), &files, &OsEntropy).expect("written");
+        assert_eq!(names(folder.path()), ["four", "one", "three", "two"]);
+        assert_eq!(std::fs::read(at("two")).expect("two"), b"new");
     }
 
     #[test]

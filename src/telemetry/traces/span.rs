@@ -1,5 +1,6 @@
 //! One span on its way to a collector.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 
 use opentelemetry_proto::tonic::common::v1::AnyValue;
@@ -12,6 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use super::context::TraceContext;
+use crate::telemetry::escape;
 use crate::time::UnixTime;
 
 /// A span. Its attributes are ours to choose; none of them is taken from a query, a header or a body.
@@ -76,12 +78,16 @@ impl Span {
         self
     }
 
-    /// With text about it.
+    /// With text about it; of a stranger's, what a terminal would obey is escaped as it is in the log.
     #[must_use]
     pub fn text(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if let Cow::Owned(escaped) = escape::shown(&text) {
+            text = escaped;
+        }
         self.0
             .attributes
-            .push(attribute(name, Value::StringValue(text.into())));
+            .push(attribute(name, Value::StringValue(text)));
         self
     }
 
@@ -147,5 +153,26 @@ pub(super) fn attribute(name: &'static str, value: Value) -> KeyValue {
         key: name.to_owned(),
         value: Some(AnyValue { value: Some(value) }),
         ..KeyValue::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        let context = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let context = TraceContext::parse(context).expect("a context");
+        let moment = Moment::default();
+        let span = Span::new("GET /", Kind::Server, context, None, (moment, moment))
+            .text("url.path", "/y\u{9b}31m\u{202e}\u{7f}")
+            .text("http.route", "/grün/");
+        let values = span.into_message().attributes.into_iter();
+        let values: Vec<_> = values
+            .filter_map(|attribute| attribute.value?.value)
+            .collect();
+        let text = |text: &str| Value::StringValue(text.to_owned());
+        assert_eq!(values, [text(r"/y\u009b31m\u202e\u007f"), text("/grün/")]);
     }
 }
