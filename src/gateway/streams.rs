@@ -19,6 +19,7 @@ use std::task::Waker;
 
 use super::rules::Rule;
 use crate::session::Changes;
+use crate::session::Policy;
 use crate::session::Revocations;
 use crate::session::Session;
 use crate::session::id::SessionId;
@@ -79,13 +80,19 @@ impl Streams {
     }
 
     /// Ends the streams whose session has ended, or has become one that their route's rule refuses.
-    pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations, changes: &Changes) {
+    pub(super) fn sweep(
+        &self,
+        now: UnixTime,
+        policy: Policy,
+        revocations: &Revocations,
+        changes: &Changes,
+    ) {
         let (mut woken, mut open) = (Vec::new(), Vec::new());
         self.open.borrow_mut().retain(|stream| {
             let Some(stream) = stream.upgrade() else {
                 return false;
             };
-            let over = now >= stream.session.ends_at
+            let over = now >= stream.session.end(policy)
                 || revocations.revokes(&stream.session)
                 || stream.is_refused(changes);
             if over {
@@ -154,6 +161,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::session::model::tests::POLICY;
     use crate::session::model::tests::session;
 
     const NOW: UnixTime = UnixTime::from_millis(1_000_000);
@@ -170,12 +178,14 @@ mod tests {
         let stream = streams.enter(&session, None);
         streams.sweep(
             session.idle_until,
+            POLICY,
             &Revocations::default(),
             &Changes::default(),
         );
         assert!(!is_over(&stream));
         streams.sweep(
             session.ends_at,
+            POLICY,
             &Revocations::default(),
             &Changes::default(),
         );
@@ -188,11 +198,12 @@ mod tests {
         let revocations = Revocations::default();
         let session = Arc::new(session("token", NOW));
         let stream = streams.enter(&session, None);
-        streams.sweep(NOW, &revocations, &Changes::default());
+        streams.sweep(NOW, POLICY, &revocations, &Changes::default());
         assert!(!is_over(&stream));
         revocations.sign_out(session.id, session.ends_at, NOW);
         streams.sweep(
             NOW.plus(Duration::from_secs(1)),
+            POLICY,
             &revocations,
             &Changes::default(),
         );
@@ -210,7 +221,7 @@ mod tests {
             .collect();
         let tick = || {
             for worker in &workers {
-                worker.sweep(NOW, &Revocations::default(), &Changes::default());
+                worker.sweep(NOW, POLICY, &Revocations::default(), &Changes::default());
             }
         };
         tick();
@@ -224,7 +235,7 @@ mod tests {
     fn a_stream_that_is_gone_is_forgotten() {
         let streams = Streams::default();
         drop(streams.enter(&Arc::new(session("token", NOW)), None));
-        streams.sweep(NOW, &Revocations::default(), &Changes::default());
+        streams.sweep(NOW, POLICY, &Revocations::default(), &Changes::default());
         assert!(streams.open.borrow().is_empty());
     }
 }
