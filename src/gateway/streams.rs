@@ -25,15 +25,30 @@ use crate::session::Session;
 use crate::session::id::SessionId;
 use crate::time::UnixTime;
 
-/// Whose streams are open, on all workers of a site, as of a second ago. For the account page: nothing is
-/// decided by it.
+/// What the workers of a site have in common over configurations: by which times streams end, and whose
+/// are open.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Vec<Arc<Mutex<Vec<SessionId>>>>>);
+pub struct Standing {
+    /// A stream may outlast the configuration that it began with, and is to end with its session.
+    policy: Mutex<Option<Policy>>,
+    /// As of a second ago. For the account page: nothing is decided by it.
+    boards: Mutex<Vec<Arc<Mutex<Vec<SessionId>>>>>,
+}
 
 impl Standing {
+    /// Puts session times into force.
+    pub fn live_by(&self, policy: Policy) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Some(policy);
+    }
+
+    /// The session times in force.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many streams run in the name of a session.
     pub(super) fn of(&self, session: SessionId) -> usize {
-        let boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |board: &Arc<Mutex<Vec<SessionId>>>| {
             let ids = board.lock().unwrap_or_else(PoisonError::into_inner);
             ids.iter().filter(|id| **id == session).count()
@@ -54,7 +69,10 @@ impl Streams {
     /// A worker's, of which `standing` tells.
     pub(super) fn shown_by(standing: &Standing) -> Self {
         let streams = Self::default();
-        let mut boards = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut boards = standing
+            .boards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Those of workers that have served another configuration to its end.
         boards.retain(|board| Arc::strong_count(board) > 1);
         boards.push(Arc::clone(&streams.board));

@@ -41,7 +41,8 @@ impl Worker {
     pub(super) fn end_streams(&self) {
         let gateway = &self.gateway;
         let changes = gateway.refresher.changes();
-        let (now, policy) = (gateway.clock.now(), gateway.store.policy);
+        let (now, policy) = (gateway.clock.now(), gateway.standing.policy());
+        let policy = policy.unwrap_or(gateway.store.policy);
         self.streams
             .sweep(now, policy, &gateway.revocations, changes);
     }

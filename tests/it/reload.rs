@@ -147,6 +147,21 @@ async fn a_websocket_lives_on_and_ends_with_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_ends_by_the_lifetime_in_force() {
+    let gate = Gate::start().await;
+    let ada = gate.signed_in("ada").await;
+    let mut wire = websocket::open(&gate, &ada).await;
+    let short = "session:\n  lifetime: 60s\n";
+    gate.take_over(|text| text.replace("session:\n", short))
+        .expect("good");
+    gate.advance(59);
+    wire.send(websocket::HELLO).await;
+    assert_eq!(wire.exactly(7).await.expect("an echo"), b"\x81\x05Hello");
+    gate.advance(1);
+    assert_eq!(wire.rest().await, b"\x88\x0d\x03\xf0session end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_goes_on_though_its_route_is_gone() {
     let more = Arc::new(Semaphore::new(0));
     let given = Arc::clone(&more);
