@@ -111,6 +111,7 @@ fn size(subject: &Subject, length: usize) -> Option<(usize, usize)> {
         signed_in_at: now,
         ends_at: now.plus(config.session.lifetime),
         idle_until: now.plus(config.session.idle_timeout),
+        seen_at: Some(now),
         line: Line::default(),
         ticket: None,
     };

@@ -10,6 +10,7 @@ use crate::http::reply;
 use crate::http::reply::Reply;
 use crate::oauth::Subdomain;
 use crate::oauth::provider::Scope;
+use crate::session::Policy;
 use crate::session::Session;
 use crate::session::model::Person;
 use crate::session::person::RecentUnit;
@@ -22,6 +23,7 @@ impl Worker {
             session,
             self.tenant(session),
             self.gateway.clock.now(),
+            self.gateway.store.policy,
         ))
     }
 
@@ -57,7 +59,7 @@ impl Worker {
             signed_in_at: session.signed_in_at,
             // Looking at the page is a use of the session.
             idle_until: now.plus(gateway.store.policy.idle_timeout),
-            ends_at: session.ends_at,
+            ends_at: session.end(gateway.store.policy),
             token_until: session.tokens.expires_at,
             streams: gateway.standing.of(session.id),
             units: &units,
@@ -85,9 +87,9 @@ pub(super) fn recent(person: &Person) -> Value {
         .collect()
 }
 
-fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
+fn describe(session: &Session, tenant: &Subdomain, now: UnixTime, policy: Policy) -> Value {
     let person = &session.person;
-    let ends = session.ends_at.min(session.idle_until);
+    let (end, idle_end) = (session.end(policy), session.idle_end(policy));
     json!({
         "user": {
             "sub": person.sub,
@@ -101,11 +103,11 @@ fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
         "recent_units": recent(person),
         "permissions": person.permissions,
         "scope": session.scope,
-        "expires_in": ends.since(now).as_secs(),
+        "expires_in": end.min(idle_end).since(now).as_secs(),
         "session": {
             "signed_in_at": session.signed_in_at.as_secs(),
-            "expires_at": session.ends_at.as_secs(),
-            "idle_expires_at": session.idle_until.as_secs(),
+            "expires_at": end.as_secs(),
+            "idle_expires_at": idle_end.as_secs(),
         },
         "token": {
             "expires_at": session.tokens.expires_at.as_secs(),
@@ -117,6 +119,7 @@ fn describe(session: &Session, tenant: &Subdomain, now: UnixTime) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::model::tests::POLICY;
     use crate::session::model::tests::session;
 
     #[test]
@@ -126,6 +129,7 @@ mod tests {
             &session("hunter2", UnixTime::from_millis(5_000)),
             &tenant,
             UnixTime::from_millis(6_000),
+            POLICY,
         )
         .to_string();
         assert!(!text.contains("hunter2"), "{text}");

@@ -311,6 +311,7 @@ async fn sign_in(
         signed_in_at: now,
         ends_at: now.plus(policy.lifetime),
         idle_until: now.plus(policy.idle_timeout),
+        seen_at: Some(now),
         ticket: None,
     })
 }

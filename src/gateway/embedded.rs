@@ -172,7 +172,8 @@ impl Worker {
             Handed::Session(bytes) => {
                 let session = Session::from_bytes(&bytes, &gateway.store.fence).ok();
                 let session = session.filter(|session| {
-                    !session.is_over(now) && !gateway.revocations.revokes(session)
+                    !session.is_over(now, gateway.store.policy)
+                        && !gateway.revocations.revokes(session)
                 });
                 let session = session.ok_or(Fault::HandoverRefused)?;
                 let sealed = gateway.store.seal(&session, now);

@@ -347,6 +347,7 @@ impl Terms<'_> {
             signed_in_at: now,
             ends_at: now,
             idle_until: now,
+            seen_at: Some(now),
             line: Line::default(),
             ticket: None,
         }))

@@ -72,7 +72,7 @@ impl Worker {
         let mut opened = self.opened.borrow_mut();
         opened.keep_to(store.keys.generation());
         if let Some(live) = opened.get(sealed) {
-            if !live.session.is_over(now) && !revocations.revokes(&live.session) {
+            if !live.session.is_over(now, store.policy) && !revocations.revokes(&live.session) {
                 return Lookup::Live(live);
             }
             opened.remove(sealed);
@@ -120,7 +120,8 @@ impl Worker {
             self.opened.borrow_mut().insert(&key, Arc::clone(&live));
             live
         };
-        if live.session.is_over(now) || self.gateway.revocations.revokes(&live.session) {
+        let over = live.session.is_over(now, self.gateway.store.policy);
+        if over || self.gateway.revocations.revokes(&live.session) {
             self.opened.borrow_mut().remove(&key);
             return Lookup::Invalid;
         }

@@ -102,7 +102,7 @@ impl Worker {
             }
             (Presented::Sealed(sealed), _) => match store.unseal(&sealed) {
                 Some(session) if is_early(session.signed_in_at, now) => Fault::ClocksDiffer,
-                Some(session) if session.is_over(now) => {
+                Some(session) if session.is_over(now, store.policy) => {
                     let counted = self.counted(headers);
                     if counted.is_some_and(|counted| counted.is_of(&session)) {
                         Fault::ClocksDiffer
@@ -125,8 +125,9 @@ impl Worker {
         let Presented::Sealed(sealed) = Presented::of(headers, self.gateway.site.names()) else {
             return false;
         };
-        let session = self.gateway.store.unseal(&sealed);
-        session.is_some_and(|session| session.is_over(now) && counted.is_of(&session))
+        let store = &self.gateway.store;
+        let session = store.unseal(&sealed);
+        session.is_some_and(|session| session.is_over(now, store.policy) && counted.is_of(&session))
     }
 
     /// The count that the browser keeps.

@@ -19,20 +19,36 @@ use std::task::Waker;
 
 use super::rules::Rule;
 use crate::session::Changes;
+use crate::session::Policy;
 use crate::session::Revocations;
 use crate::session::Session;
 use crate::session::id::SessionId;
 use crate::time::UnixTime;
 
-/// Whose streams are open, on all workers of a site, as of a second ago. For the account page: nothing is
-/// decided by it.
+/// What the workers of a site have in common over configurations: by which times streams end, and whose
+/// are open.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Vec<Arc<Mutex<Vec<SessionId>>>>>);
+pub struct Standing {
+    /// A stream may outlast the configuration that it began with, and is to end with its session.
+    policy: Mutex<Option<Policy>>,
+    /// As of a second ago. For the account page: nothing is decided by it.
+    boards: Mutex<Vec<Arc<Mutex<Vec<SessionId>>>>>,
+}
 
 impl Standing {
+    /// Puts session times into force.
+    pub fn live_by(&self, policy: Policy) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Some(policy);
+    }
+
+    /// The session times in force.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many streams run in the name of a session.
     pub(super) fn of(&self, session: SessionId) -> usize {
-        let boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
         let count = |board: &Arc<Mutex<Vec<SessionId>>>| {
             let ids = board.lock().unwrap_or_else(PoisonError::into_inner);
             ids.iter().filter(|id| **id == session).count()
@@ -53,7 +69,10 @@ impl Streams {
     /// A worker's, of which `standing` tells.
     pub(super) fn shown_by(standing: &Standing) -> Self {
         let streams = Self::default();
-        let mut boards = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut boards = standing
+            .boards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Those of workers that have served another configuration to its end.
         boards.retain(|board| Arc::strong_count(board) > 1);
         boards.push(Arc::clone(&streams.board));
@@ -79,13 +98,19 @@ impl Streams {
     }
 
     /// Ends the streams whose session has ended, or has become one that their route's rule refuses.
-    pub(super) fn sweep(&self, now: UnixTime, revocations: &Revocations, changes: &Changes) {
+    pub(super) fn sweep(
+        &self,
+        now: UnixTime,
+        policy: Policy,
+        revocations: &Revocations,
+        changes: &Changes,
+    ) {
         let (mut woken, mut open) = (Vec::new(), Vec::new());
         self.open.borrow_mut().retain(|stream| {
             let Some(stream) = stream.upgrade() else {
                 return false;
             };
-            let over = now >= stream.session.ends_at
+            let over = now >= stream.session.end(policy)
                 || revocations.revokes(&stream.session)
                 || stream.is_refused(changes);
             if over {
@@ -154,6 +179,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::session::model::tests::POLICY;
     use crate::session::model::tests::session;
 
     const NOW: UnixTime = UnixTime::from_millis(1_000_000);
@@ -170,12 +196,14 @@ mod tests {
         let stream = streams.enter(&session, None);
         streams.sweep(
             session.idle_until,
+            POLICY,
             &Revocations::default(),
             &Changes::default(),
         );
         assert!(!is_over(&stream));
         streams.sweep(
             session.ends_at,
+            POLICY,
             &Revocations::default(),
             &Changes::default(),
         );
@@ -188,11 +216,12 @@ mod tests {
         let revocations = Revocations::default();
         let session = Arc::new(session("token", NOW));
         let stream = streams.enter(&session, None);
-        streams.sweep(NOW, &revocations, &Changes::default());
+        streams.sweep(NOW, POLICY, &revocations, &Changes::default());
         assert!(!is_over(&stream));
         revocations.sign_out(session.id, session.ends_at, NOW);
         streams.sweep(
             NOW.plus(Duration::from_secs(1)),
+            POLICY,
             &revocations,
             &Changes::default(),
         );
@@ -210,7 +239,7 @@ mod tests {
             .collect();
         let tick = || {
             for worker in &workers {
-                worker.sweep(NOW, &Revocations::default(), &Changes::default());
+                worker.sweep(NOW, POLICY, &Revocations::default(), &Changes::default());
             }
         };
         tick();
@@ -224,7 +253,7 @@ mod tests {
     fn a_stream_that_is_gone_is_forgotten() {
         let streams = Streams::default();
         drop(streams.enter(&Arc::new(session("token", NOW)), None));
-        streams.sweep(NOW, &Revocations::default(), &Changes::default());
+        streams.sweep(NOW, POLICY, &Revocations::default(), &Changes::default());
         assert!(streams.open.borrow().is_empty());
     }
 }

@@ -41,7 +41,9 @@ impl Worker {
     pub(super) fn end_streams(&self) {
         let gateway = &self.gateway;
         let changes = gateway.refresher.changes();
+        let (now, policy) = (gateway.clock.now(), gateway.standing.policy());
+        let policy = policy.unwrap_or(gateway.store.policy);
         self.streams
-            .sweep(gateway.clock.now(), &gateway.revocations, changes);
+            .sweep(now, policy, &gateway.revocations, changes);
     }
 }

@@ -50,7 +50,8 @@ pub struct CookieStore {
 impl CookieStore {
     /// Opens a sealed session. All that can be wrong with it is one and the same to the caller.
     pub fn open(&self, sealed: &[u8], now: UnixTime) -> Option<Session> {
-        self.unseal(sealed).filter(|session| !session.is_over(now))
+        self.unseal(sealed)
+            .filter(|session| !session.is_over(now, self.policy))
     }
 
     /// The same whether the session is over or not, to find out what is wrong with it.
@@ -69,7 +70,7 @@ impl CookieStore {
     /// Seals a session into one or more cookies.
     pub fn seal(&self, session: &Session, now: UnixTime) -> Result<SealedSession, TooLarge> {
         let text = self.seal_text(session)?;
-        Ok(self.split(&text, session.ends_at.since(now)))
+        Ok(self.split(&text, session.end(self.policy).since(now)))
     }
 
     /// Seals a session into the text that its cookies hold together.

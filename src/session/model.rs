@@ -39,10 +39,12 @@ pub struct Session {
     pub scope: Option<String>,
     /// When the person signed in.
     pub signed_in_at: UnixTime,
-    /// The end, whatever happens.
+    /// The end, whatever happens, as promised when it was sealed: no later, see [`Session::end`].
     pub ends_at: UnixTime,
-    /// The end, unless there is another request before.
+    /// The end, unless there is another request before; promised likewise, see [`Session::idle_end`].
     pub idle_until: UnixTime,
+    /// The use that `idle_until` counts from; not known of a session that an older version sealed.
+    pub seen_at: Option<UnixTime>,
     /// How far on it is.
     pub line: Line,
     /// Where its record is and the key to it, if sessions are kept in a store.
@@ -50,16 +52,29 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether the session is over.
-    pub fn is_over(&self, now: UnixTime) -> bool {
-        now >= self.ends_at || now >= self.idle_until
+    /// Whether the session is over by what it was promised, or by the policy in force.
+    pub fn is_over(&self, now: UnixTime, policy: Policy) -> bool {
+        now >= self.end(policy) || now >= self.idle_end(policy)
+    }
+
+    /// The end, whatever happens. A policy that has become longer prolongs no promise.
+    pub fn end(&self, policy: Policy) -> UnixTime {
+        self.ends_at.min(self.signed_in_at.plus(policy.lifetime))
+    }
+
+    /// The end, unless there is another request before.
+    pub fn idle_end(&self, policy: Policy) -> UnixTime {
+        let allowed = self.seen_at.map(|seen| seen.plus(policy.idle_timeout));
+        allowed.map_or(self.idle_until, |allowed| self.idle_until.min(allowed))
     }
 
     /// Whether the idle limit has moved far enough to be written down anew. Writing it with every
     /// request would send a cookie with every answer.
     pub fn wants_touch(&self, now: UnixTime, policy: Policy) -> bool {
-        let seen = self.idle_until.minus(policy.idle_timeout);
-        now.since(seen) >= policy.idle_timeout / TOUCHES_PER_IDLE_TIMEOUT
+        let (end, due) = (self.idle_end(policy), now.plus(policy.idle_timeout));
+        // Further away than the policy allows, and no telling since when: from now on that is known.
+        let unknown = self.seen_at.is_none() && end > due;
+        unknown || due.since(end) >= policy.idle_timeout / TOUCHES_PER_IDLE_TIMEOUT
     }
 
     /// Whether the other's tokens came before these. Where replicas went on each for itself, two may have
@@ -89,6 +104,8 @@ impl Session {
     /// The same session with other tokens, seen now.
     #[must_use]
     pub fn with_tokens(&self, tokens: TokenSet, now: UnixTime, policy: Policy) -> Self {
+        // Another replica's clock may be ahead.
+        let seen_at = self.seen_at.map_or(now, |seen| seen.max(now));
         Self {
             id: self.id,
             tenant: self.tenant.clone(),
@@ -98,8 +115,9 @@ impl Session {
             soap: self.soap.clone(),
             scope: self.scope.clone(),
             signed_in_at: self.signed_in_at,
-            ends_at: self.ends_at,
-            idle_until: now.plus(policy.idle_timeout).max(self.idle_until),
+            ends_at: self.end(policy),
+            idle_until: seen_at.plus(policy.idle_timeout),
+            seen_at: Some(seen_at),
             line: self.line,
             ticket: self.ticket.clone(),
         }
@@ -126,9 +144,12 @@ impl Session {
         // Room enough that the buffer is not moved while it grows, which would leave a copy behind.
         let mut bytes = Vec::with_capacity(MAX_RECORD);
         bytes.push(FORMAT);
-        postcard::to_extend(&record, bytes)
-            .map(Zeroizing::new)
-            .map_err(|_| BadRecord)
+        let bytes = postcard::to_extend(&record, bytes).map_err(|_| BadRecord)?;
+        let bytes = match &self.seen_at {
+            Some(seen_at) => postcard::to_extend(seen_at, bytes).map_err(|_| BadRecord)?,
+            None => bytes,
+        };
+        Ok(Zeroizing::new(bytes))
     }
 
     /// Reads what [`Session::to_bytes`] wrote. The tenant's URLs have to pass the fence again: it may
@@ -137,7 +158,13 @@ impl Session {
         let (&FORMAT, rest) = bytes.split_first().ok_or(BadRecord)? else {
             return Err(BadRecord);
         };
-        let record: Record<'_> = postcard::from_bytes(rest).map_err(|_| BadRecord)?;
+        let (record, rest): (Record<'_>, _) =
+            postcard::take_from_bytes(rest).map_err(|_| BadRecord)?;
+        // What comes after the record was not always written, and is passed over by versions before.
+        let seen_at = match rest {
+            [] => None,
+            rest => Some(postcard::from_bytes(rest).map_err(|_| BadRecord)?),
+        };
         let tenant = record.tenant.map(Subdomain::parse).transpose();
         let tenant = tenant.map_err(|_| BadRecord)?;
         let fence = fence.of(tenant.as_ref()).ok_or(BadRecord)?;
@@ -166,6 +193,7 @@ impl Session {
             signed_in_at: record.signed_in_at,
             ends_at: record.ends_at,
             idle_until: record.idle_until,
+            seen_at,
             line: record.line,
             ticket: None,
         })
@@ -210,6 +238,12 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// By which [`session`] begins.
+    pub(crate) const POLICY: Policy = Policy {
+        lifetime: Duration::from_hours(12),
+        idle_timeout: Duration::from_hours(1),
+    };
+
     pub(crate) fn session(token: &str, now: UnixTime) -> Session {
         let fence = Fence::marketing_cloud();
         Session {
@@ -240,6 +274,7 @@ pub(crate) mod tests {
             signed_in_at: now,
             ends_at: now.plus(Duration::from_hours(12)),
             idle_until: now.plus(Duration::from_hours(1)),
+            seen_at: Some(now),
             line: Line::default(),
             ticket: None,
         }
@@ -262,8 +297,8 @@ pub(crate) mod tests {
             (before.id, before.rest, before.soap)
         );
         assert_eq!(
-            (after.ends_at, after.idle_until),
-            (before.ends_at, before.idle_until)
+            (after.ends_at, after.idle_until, after.seen_at),
+            (before.ends_at, before.idle_until, before.seen_at)
         );
     }
 
@@ -282,8 +317,8 @@ pub(crate) mod tests {
     fn both_limits_end_a_session() {
         let now = UnixTime::from_millis(1_000_000);
         let session = session("token", now);
-        assert!(!session.is_over(now.plus(Duration::from_mins(59))));
-        assert!(session.is_over(now.plus(Duration::from_hours(1))));
+        assert!(!session.is_over(now.plus(Duration::from_mins(59)), POLICY));
+        assert!(session.is_over(now.plus(Duration::from_hours(1)), POLICY));
         let policy = Policy {
             lifetime: Duration::from_hours(12),
             idle_timeout: Duration::from_hours(24),
@@ -291,9 +326,9 @@ pub(crate) mod tests {
         let touched = session
             .touched(now.plus(Duration::from_mins(30)), policy)
             .expect("copies");
-        assert!(!touched.is_over(now.plus(Duration::from_hours(11))));
+        assert!(!touched.is_over(now.plus(Duration::from_hours(11)), policy));
         assert!(
-            touched.is_over(now.plus(Duration::from_hours(12))),
+            touched.is_over(now.plus(Duration::from_hours(12)), policy),
             "no touch moves the absolute end"
         );
     }
@@ -310,7 +345,104 @@ pub(crate) mod tests {
         assert!(session.wants_touch(now.plus(Duration::from_mins(5)), policy));
     }
 
+    #[test]
+    fn a_shorter_policy_ends_sessions_that_began_by_a_longer_one() {
+        let now = UnixTime::from_millis(1_000_000);
+        let after = |seconds| now.plus(Duration::from_secs(seconds));
+        let short = Policy {
+            lifetime: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(10),
+        };
+        let session = session("token", now);
+        assert!(!session.is_over(after(9), short));
+        assert!(session.is_over(after(10), short), "idle");
+        let mut seen = session.touched(after(9), short).expect("copies");
+        assert!(!seen.is_over(after(18), short));
+        assert!(seen.is_over(after(19), POLICY), "what is sealed anew is so");
+        for seconds in (18..60).step_by(9) {
+            seen = seen.touched(after(seconds), short).expect("copies");
+        }
+        assert!(!seen.is_over(after(59), short));
+        assert!(seen.is_over(after(60), short), "the end");
+        assert!(seen.is_over(after(60), POLICY), "which does not come back");
+    }
+
+    #[test]
+    fn what_an_older_version_sealed_is_kept_and_seen_anew() {
+        let now = UnixTime::from_millis(1_000_000);
+        let mut old = session("token", now);
+        old.seen_at = None;
+        let bytes = old.to_bytes().expect("fits");
+        let old = Session::from_bytes(&bytes, &Fence::marketing_cloud()).expect("our own");
+        assert_eq!(old.seen_at, None);
+        assert!(!old.wants_touch(now, POLICY));
+        let short = Policy {
+            idle_timeout: Duration::from_secs(10),
+            ..POLICY
+        };
+        let later = now.plus(Duration::from_mins(1));
+        assert!(!old.is_over(later, short), "it may have been used just now");
+        assert!(old.wants_touch(later, short));
+        let seen = old.touched(later, short).expect("copies");
+        assert!(!seen.wants_touch(later, short));
+        assert!(seen.is_over(later.plus(short.idle_timeout), short));
+        // And the other way round: what is behind the record harms no older version.
+        let bytes = session("token", now).to_bytes().expect("fits");
+        assert!(postcard::from_bytes::<Record<'_>>(bytes.get(1..).expect("long")).is_ok());
+    }
+
+    #[test]
+    fn a_cut_instant_of_use_is_no_session() {
+        let bytes = session("token", UnixTime::from_millis(1_000_000)).to_bytes();
+        let bytes = bytes.expect("fits");
+        let cut = bytes.get(..bytes.len() - 1).expect("long");
+        let outcome = Session::from_bytes(cut, &Fence::marketing_cloud());
+        assert_eq!(outcome.err(), Some(BadRecord));
+    }
+
+    fn policy() -> impl Strategy<Value = Policy> {
+        (1_u64..100_000, 1_u64..100_000).prop_map(|(lifetime, idle)| Policy {
+            lifetime: Duration::from_secs(lifetime),
+            idle_timeout: Duration::from_secs(idle.min(lifetime)),
+        })
+    }
+
     proptest! {
+        /// Policies follow on each other, and requests come now and then; what is due is sealed anew.
+        #[test]
+        fn no_session_outlives_the_policy_in_force_or_a_promise(
+            first in policy(),
+            steps in proptest::collection::vec((policy(), 0_u64..20_000), 1..20),
+        ) {
+            let began = UnixTime::from_millis(1_000_000);
+            let mut known = session("token", began);
+            known.ends_at = began.plus(first.lifetime);
+            known.idle_until = began.plus(first.idle_timeout);
+            let (mut now, mut used) = (began, began);
+            for (policy, pause) in steps {
+                now = now.plus(Duration::from_secs(pause));
+                let bytes = known.to_bytes().expect("fits");
+                known = Session::from_bytes(&bytes, &Fence::marketing_cloud()).expect("our own");
+                let over = known.is_over(now, policy);
+                let allowed = now < began.plus(policy.lifetime.min(first.lifetime))
+                    && now < used.plus(policy.idle_timeout);
+                prop_assert!(over || allowed, "it outlives the policy");
+                if over {
+                    break;
+                }
+                used = now;
+                if known.wants_touch(now, policy) {
+                    let touched = known.touched(now, policy).expect("copies");
+                    prop_assert!(touched.end(policy) <= known.end(policy));
+                    prop_assert_eq!(touched.idle_end(policy), now.plus(policy.idle_timeout));
+                    known = touched;
+                } else {
+                    let left = known.idle_end(policy).since(now);
+                    prop_assert!(left >= policy.idle_timeout / 12 * 11, "{:?}", left);
+                }
+            }
+        }
+
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _outcome = Session::from_bytes(&bytes, &Fence::marketing_cloud());

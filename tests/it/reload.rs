@@ -147,6 +147,21 @@ async fn a_websocket_lives_on_and_ends_with_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_ends_by_the_lifetime_in_force() {
+    let gate = Gate::start().await;
+    let ada = gate.signed_in("ada").await;
+    let mut wire = websocket::open(&gate, &ada).await;
+    let short = "session:\n  lifetime: 60s\n";
+    gate.take_over(|text| text.replace("session:\n", short))
+        .expect("good");
+    gate.advance(59);
+    wire.send(websocket::HELLO).await;
+    assert_eq!(wire.exactly(7).await.expect("an echo"), b"\x81\x05Hello");
+    gate.advance(1);
+    assert_eq!(wire.rest().await, b"\x88\x0d\x03\xf0session end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_goes_on_though_its_route_is_gone() {
     let more = Arc::new(Semaphore::new(0));
     let given = Arc::clone(&more);
@@ -248,6 +263,67 @@ async fn rules_limits_and_deadlines_are_those_of_the_new_one() {
     assert_eq!(ada.fetch("/bearer/echo").await.status, 200);
     let long = format!("/bearer/{}", "x".repeat(256));
     assert_eq!(ada.fetch(&long).await.status, 414);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shorter_session_times_are_those_of_sessions_that_began_before() {
+    for stored in [false, true] {
+        let redis = if stored { Redis::start().await } else { None };
+        if stored && redis.is_none() {
+            return;
+        }
+        let store = redis.as_ref().map_or_else(String::new, |redis| {
+            format!("  store: {{ redis: {{ url: {} }} }}\n", redis.url())
+        });
+        let gate = Gate::with(Plan {
+            session: store,
+            ..Plan::default()
+        })
+        .await;
+        if stored {
+            store_is(gate.app(), true).await;
+        }
+        let within = |times: &str| {
+            let times = format!("session:\n{times}");
+            gate.take_over(|text| text.replace("session:\n", &times))
+                .expect("good");
+        };
+        let short = "  lifetime: 60s\n  idle_timeout: 10s\n";
+        let idle = gate.signed_in("ada").await;
+        let (mut busy, mut untold) = (gate.signed_in("ada").await, gate.signed_in("ada").await);
+        assert_eq!(idle.peek("/echo").await.status, 200);
+        within(short);
+        gate.advance(9);
+        assert_eq!(busy.fetch("/echo").await.status, 200, "{stored}");
+        let told = busy.fetch("/oauth2/userinfo").await;
+        let told: serde_json::Value = serde_json::from_slice(&told.body).expect("JSON");
+        assert_eq!(told["expires_in"], 10, "{told}");
+        let at = |name: &str| told["session"][name].as_u64().expect("seconds");
+        assert_eq!(at("expires_at") - at("signed_in_at"), 60);
+        assert_eq!(at("idle_expires_at") - at("signed_in_at"), 19);
+        gate.advance(6);
+        assert_eq!(idle.peek("/echo").await.status, 401, "{stored}");
+        for _ in 0..5 {
+            assert_eq!(busy.fetch("/echo").await.status, 200, "{stored}");
+            gate.advance(9);
+        }
+        assert_eq!(busy.fetch("/echo").await.status, 401, "after a minute");
+        assert_eq!(untold.fetch("/echo").await.status, 401, "{stored}");
+        // Longer ones prolong nothing that was promised.
+        let mut mei = gate.signed_in("ada").await;
+        within("  lifetime: 20h\n  idle_timeout: 20h\n");
+        gate.advance(9);
+        let copy = mei.clone();
+        assert_eq!(mei.fetch("/echo").await.status, 200);
+        gate.advance(6);
+        if !stored {
+            assert_eq!(copy.peek("/echo").await.status, 401, "the cookie of before");
+        }
+        gate.advance(40);
+        assert_eq!(mei.fetch("/echo").await.status, 200);
+        gate.advance(5);
+        assert_eq!(mei.fetch("/echo").await.status, 401, "{stored}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -365,6 +365,12 @@ async fn a_collector_that_is_not_there_harms_nobody() {
     .await;
     let mut browser = gate.signed_in("ada").await;
     assert_eq!(browser.fetch("/echo/x").await.status, 200);
+    // They are tried for half a minute before they count as failed: see the exporter's own test.
+    let scrape = Scrape::of(&gate).await;
+    assert_eq!(
+        scrape.value("sidegate_traces_spans_total{result=\"exported\"}"),
+        0
+    );
     let stopped = Instant::now();
     gate.stop().await;
     assert!(stopped.elapsed() < Duration::from_secs(8));

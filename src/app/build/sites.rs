@@ -31,6 +31,7 @@ use crate::gateway::Limiters;
 use crate::gateway::Router;
 use crate::gateway::Shares;
 use crate::gateway::Site;
+use crate::gateway::Standing;
 use crate::gateway::route::PathPrefix;
 use crate::http::Framing;
 use crate::http::Origin;
@@ -315,6 +316,10 @@ impl Builder<'_> {
             let (shared, store) = (Arc::clone(shared), Arc::clone(&store));
             self.steps.push(Box::new(move || shared.tell_as(&store)));
         }
+        let standing: Arc<Standing> =
+            known.map_or_else(Arc::default, |known| Arc::clone(&known.standing));
+        let (times, policy) = (Arc::clone(&standing), common.policy);
+        self.steps.push(Box::new(move || times.live_by(policy)));
         let gateway = Arc::new(Gateway {
             name: of.name.clone(),
             span: of.span.clone(),
@@ -333,7 +338,7 @@ impl Builder<'_> {
             records,
             refresher: Arc::new(refresher),
             arrivals: known.map_or_else(Arc::default, |known| Arc::clone(&known.arrivals)),
-            standing: known.map_or_else(Arc::default, |known| Arc::clone(&known.standing)),
+            standing,
             revocations,
             used_states: known.map_or_else(Arc::default, |known| Arc::clone(&known.used_states)),
             fairness: Arc::clone(&of.fairness),

@@ -14,6 +14,7 @@ use crate::oauth::Fence;
 use crate::session::cookie::CookieStore;
 use crate::session::id::SessionId;
 use crate::session::model::Session;
+use crate::session::policy::Policy;
 use crate::session::ticket::Ticket;
 use crate::time::Clock;
 
@@ -23,6 +24,7 @@ pub struct Records {
     namespace: String,
     host: String,
     tenant: String,
+    policy: Policy,
     fence: Fence,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -41,6 +43,7 @@ impl Records {
             namespace,
             host: cookies.host.clone(),
             tenant: cookies.tenant.clone(),
+            policy: cookies.policy,
             fence: cookies.fence.clone(),
             entropy: Arc::clone(&cookies.entropy),
             clock,
@@ -64,7 +67,7 @@ impl Records {
         let opened = ticket.ring().open(&self.binding(&name), &record.0).ok()?;
         let mut session = Session::from_bytes(&opened.plaintext, &self.fence).ok()?;
         session.ticket = Some(Arc::clone(ticket));
-        let whole = session.id == ticket.id() && !session.is_over(self.clock.now());
+        let whole = session.id == ticket.id() && !session.is_over(self.clock.now(), self.policy);
         whole.then_some(session)
     }
 
@@ -158,7 +161,7 @@ impl Records {
         let text = ticket
             .ring()
             .seal(&self.binding(&name), &bytes, self.entropy.as_ref());
-        let end = session.ends_at.min(session.idle_until);
+        let end = session.end(self.policy).min(session.idle_end(self.policy));
         // Replicas' clocks differ a little; whether the session is over is decided by its own limits.
         let life = end.since(self.clock.now()) + SLACK;
         Ok((text, u64::try_from(life.as_millis()).unwrap_or(u64::MAX)))

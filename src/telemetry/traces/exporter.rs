@@ -304,3 +304,79 @@ const LAST_SPANS: Duration = Duration::from_secs(3);
 
 /// More than any answer of use has.
 const MAX_ANSWER: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::crypto::OsEntropy;
+    use crate::telemetry::sampling::Fraction;
+    use crate::telemetry::traces::context::TraceContext;
+    use crate::telemetry::traces::endpoint::Collector;
+    use crate::telemetry::traces::span::Kind;
+    use crate::telemetry::traces::span::Moment;
+    use crate::time::SystemClock;
+
+    /// Where nobody listens.
+    fn deserted() -> (Tracer, Exporter, Registry) {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = closed.local_addr().expect("bound");
+        drop(closed);
+        let settings = TraceSettings {
+            collector: Collector::at(&format!("http://{address}/")).expect("a URL"),
+            fields: HeaderMap::new(),
+            sample: Fraction::ALL,
+            service: "sidegate".to_owned(),
+        };
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let control = Handle::current();
+        let (tracer, exporter) =
+            Exporter::start(settings, clock, entropy, &control).expect("it starts");
+        let mut registry = Registry::default();
+        tracer.register(&mut registry);
+        (tracer, exporter, registry)
+    }
+
+    fn span() -> Span {
+        let context = TraceContext::parse(OUTSIDE).expect("one");
+        let now = (Moment::default(), Moment::default());
+        Span::new("GET /", Kind::Server, context, NonZeroU64::new(1), now)
+    }
+
+    fn of(registry: &Registry, result: &str) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).expect("text");
+        let series = format!("traces_spans_total{{result=\"{result}\"}} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&*series));
+        value.expect("told").parse().expect("a number")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spans_for_a_collector_that_is_not_there_have_failed_in_the_end() {
+        let (tracer, exporter, registry) = deserted();
+        (0..3).for_each(|_| tracer.record(span()));
+        let begun = tokio::time::Instant::now();
+        while of(&registry, "failed") == 0 {
+            assert!(begun.elapsed() < Duration::from_mins(2), "never");
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        assert!(begun.elapsed() > Duration::from_secs(15), "tried again");
+        assert_eq!(of(&registry, "failed"), 3);
+        exporter.finish().await;
+        assert_eq!(of(&registry, "exported"), 0);
+    }
+
+    #[tokio::test]
+    async fn spans_that_wait_for_it_at_the_end_have_failed_at_once() {
+        let (tracer, exporter, registry) = deserted();
+        (0..3).for_each(|_| tracer.record(span()));
+        drop(tracer);
+        exporter.finish().await;
+        assert_eq!(of(&registry, "failed"), 3);
+    }
+
+    const OUTSIDE: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+}

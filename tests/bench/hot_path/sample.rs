@@ -75,6 +75,7 @@ pub(crate) fn session(length: usize) -> Session {
         signed_in_at: now,
         ends_at: now.plus(POLICY.lifetime),
         idle_until: now.plus(POLICY.idle_timeout),
+        seen_at: Some(now),
         line: Line::default(),
         ticket: None,
     }

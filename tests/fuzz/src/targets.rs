@@ -358,6 +358,7 @@ fn good_records() -> (Vec<u8>, Vec<u8>) {
         signed_in_at: now,
         ends_at: now,
         idle_until: now,
+        seen_at: Some(now),
         line: Line::default(),
         ticket: None,
     };
