@@ -6,6 +6,7 @@ mod pulse;
 mod reload;
 mod reread;
 pub mod sockets;
+mod terms;
 mod worker;
 
 use std::io;
@@ -355,7 +356,7 @@ fn begin(config: Config, ground: Ground) -> Result<Begun, StartError> {
     let names = Names::new(config.admin_hosts.iter().cloned());
     let census = Census::new(limits.connections, limits.connections_per_address, trusted);
     let (door, clocks, log) = (
-        worker::Door::of(&config, Arc::new(census)),
+        worker::Door::of(&config, shown.as_ref(), Arc::new(census)),
         config.clocks,
         config.log,
     );

@@ -19,6 +19,7 @@ use super::build;
 use super::build::Ground;
 use super::build::Ledger;
 use super::reread::Rereader;
+use super::terms::Asked;
 use super::worker::Door;
 use super::worker::Snapshot;
 use crate::admin::Admin;
@@ -206,7 +207,7 @@ impl Reloader {
                 Some(&before.upstreams),
             )?),
             tls: shown.as_ref().map(|shown| Arc::clone(&shown.tls.config)),
-            door: Door::of(&config, Arc::clone(&before.door.census)),
+            door: Door::of(&config, shown.as_ref(), Arc::clone(&before.door.census)),
             clocks: config.clocks,
             log: config.log,
             records: self.ground.ports.records.clone(),
@@ -288,6 +289,12 @@ impl Shown {
         let hosts: Vec<&str> = of.1.iter().map(String::as_str).collect();
         let tls = ServerTls::new(tls, &hosts)?;
         Ok(Some(Self { tls, of }))
+    }
+
+    /// What clients are asked for.
+    pub(super) fn asks(&self) -> Asked {
+        let (tls, _, authorities) = &self.of;
+        Asked::by(tls, *authorities)
     }
 }
 

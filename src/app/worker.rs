@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Phase;
 use super::pulse::Pulse;
+use super::reload::Shown;
+use super::terms::Terms;
 use crate::config::Config;
 use crate::gateway;
 use crate::gateway::Front;
@@ -76,12 +78,15 @@ pub(super) struct Door {
     pub(super) limits: Limits,
     pub(super) trusted: TrustedProxies,
     pub(super) census: Arc<Census>,
+    /// What who comes in has to prove.
+    pub(super) terms: Terms,
 }
 
 impl Door {
-    /// What `config` lets in, counted by `census`.
-    pub(super) fn of(config: &Config, census: Arc<Census>) -> Self {
+    /// What `config` lets in, with the TLS that is `shown`, counted by `census`.
+    pub(super) fn of(config: &Config, shown: Option<&Shown>, census: Arc<Census>) -> Self {
         Self {
+            terms: Terms::of(config, shown),
             tells_certificates: config.tls.as_ref().is_some_and(Tls::tells_certificates),
             protocols: config.protocols,
             limits: config.limits,
@@ -169,7 +174,14 @@ async fn work(settings: Settings) {
             }
             Ok(()) = revoked.changed() => worker.end_streams(),
             Ok(()) = snapshots.changed() => {
-                snapshot = Arc::clone(&snapshots.borrow_and_update());
+                let before = std::mem::replace(
+                    &mut snapshot,
+                    Arc::clone(&snapshots.borrow_and_update()),
+                );
+                if snapshot.door.terms != before.door.terms {
+                    // Who has proven less than is asked now is not served for ever.
+                    registry.retire();
+                }
                 worker.lead_to(snapshot.front(Some(&worker.front()), &drain));
                 server = serving(&snapshot);
                 // Nobody waits any more, perhaps.

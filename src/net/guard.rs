@@ -36,8 +36,8 @@ pub struct Registry {
     connections: RefCell<HashMap<u64, Arc<Watch>>>,
     stalls: RefCell<Vec<Rc<Stall>>>,
     next: Cell<u64>,
-    /// Whether what is idle is to end.
-    draining: Arc<AtomicBool>,
+    /// Whether what is idle is to end; another one for those that come after [`Self::retire`].
+    draining: RefCell<Arc<AtomicBool>>,
     /// Sweeps so far: a clock of one-second ticks that costs nothing to read.
     ticks: Arc<AtomicU32>,
 }
@@ -52,7 +52,7 @@ impl Registry {
         self.next.set(id.wrapping_add(1));
         let watch = Arc::new(Watch::new(
             Arc::clone(&self.ticks),
-            Arc::clone(&self.draining),
+            Arc::clone(&self.draining.borrow()),
             seat,
         ));
         self.connections.borrow_mut().insert(id, Arc::clone(&watch));
@@ -74,11 +74,10 @@ impl Registry {
     /// how many met which limit.
     pub fn sweep(&self, clocks: Clocks) {
         let now = self.ticks.fetch_add(1, Relaxed).wrapping_add(1);
-        let draining = self.draining.load(Relaxed);
         let mut met = BTreeMap::<&str, usize>::new();
         self.forget_tunnels();
         for watch in self.connections.borrow().values() {
-            if let Some(limit) = watch.sweep(now, clocks, draining) {
+            if let Some(limit) = watch.sweep(now, clocks) {
                 *met.entry(limit).or_default() += 1;
             }
         }
@@ -103,11 +102,17 @@ impl Registry {
     /// Every connection is to end after its next answer, and at once where no request has come for
     /// two ticks. A connection that was accepted gets its first request served.
     pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
+        self.draining.borrow().store(true, Relaxed);
         let now = self.ticks.load(Relaxed);
         for watch in self.connections.borrow().values() {
             watch.drain(now);
         }
+    }
+
+    /// Drains the connections that there are. Those that come later are not told of it.
+    pub fn retire(&self) {
+        self.drain();
+        self.draining.replace(Arc::default());
     }
 
     /// Ends every connection at once.

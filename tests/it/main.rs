@@ -60,6 +60,7 @@ mod records;
 mod refresh;
 mod refusals;
 mod reload;
+mod reload_connections;
 mod reload_process;
 mod reload_records;
 mod replay;

@@ -238,6 +238,38 @@ fn a_drain_ends_what_is_quiet_and_waits_for_first_requests() {
 }
 
 #[test]
+fn what_comes_after_a_retirement_stays() {
+    let registry = Rc::<Registry>::default();
+    let mut old = Line::of(&registry, false);
+    drop(old.watch().begin(None));
+    registry.retire();
+    let mut new = Line::of(&registry, false);
+    drop(new.watch().begin(None));
+    assert!(old.watch().is_draining() && !new.watch().is_draining());
+    after(&registry, 2);
+    assert!(old.ended() && !new.ended());
+    registry.drain();
+    assert!(new.watch().is_draining() && new.ended());
+}
+
+#[test]
+fn who_is_deaf_to_a_goaway_is_cut() {
+    let registry = Rc::<Registry>::default();
+    let line = Line::of(&registry, true);
+    let cut = || line.watch().poll_cut(Waker::noop()).is_ready();
+    let long = line.watch().begin(None);
+    registry.retire();
+    after(&registry, 29);
+    drop(line.watch().begin(None));
+    assert!(!cut(), "it may have been on its way");
+    after(&registry, 1);
+    assert!(!cut(), "a request that is under way has its time");
+    drop(line.watch().begin(None));
+    assert!(cut());
+    drop(long);
+}
+
+#[test]
 fn a_tunnel_stays_until_its_stream_is_gone() {
     let registry = Rc::<Registry>::default();
     let mut line = Line::of(&registry, false);

@@ -31,6 +31,8 @@ pub struct Watch {
     multiplexed: AtomicBool,
     tunnel: AtomicBool,
     order: AtomicU8,
+    /// The tick in which it was told to finish.
+    told: AtomicU32,
     /// A head takes too long: it gets an answer that says so.
     late: AtomicBool,
     /// Whether buffers are needed.
@@ -73,6 +75,7 @@ impl Watch {
             multiplexed: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
             order: AtomicU8::new(GO_ON),
+            told: AtomicU32::new(0),
             late: AtomicBool::new(false),
             rest: AtomicU8::new(AWAKE),
             settled: AtomicBool::new(true),
@@ -171,7 +174,11 @@ impl Watch {
         self.active.fetch_add(1, Relaxed);
         self.phase.store(code(Phase::Serving), Relaxed);
         if self.multiplexed.load(Relaxed) && self.is_draining() {
-            self.tell(FINISH);
+            // Who acknowledges nothing would go on for ever: the GOAWAY that names the last stream waits for
+            // an answer to the first one's PING (RFC 9113 §6.8).
+            let deaf = self.order() == FINISH
+                && passed(self.ticks.load(Relaxed), self.told.load(Relaxed)) >= PARTING;
+            self.tell(if deaf { CUT } else { FINISH });
         }
         InHand {
             watch: Arc::clone(self),
@@ -189,7 +196,8 @@ impl Watch {
         }
     }
 
-    pub(super) fn sweep(&self, now: u32, clocks: Clocks, draining: bool) -> Option<&'static str> {
+    pub(super) fn sweep(&self, now: u32, clocks: Clocks) -> Option<&'static str> {
+        let draining = self.is_draining();
         let blocked = self.blocked.load(Relaxed);
         if blocked != 0 && passed(now, blocked - 1) >= ticks(clocks.body_progress) {
             self.tell(CUT);
@@ -299,6 +307,7 @@ impl Watch {
 
     fn tell(&self, order: u8) {
         if self.order.fetch_max(order, Relaxed) < order {
+            self.told.store(self.ticks.load(Relaxed), Relaxed);
             self.wake();
         }
     }
@@ -385,6 +394,9 @@ const QUIET: u32 = 2;
 
 /// Ticks for a client to stop sending once it was answered.
 const LINGER: u32 = 5;
+
+/// Ticks for an HTTP/2 client to hear that no more requests are wanted.
+const PARTING: u32 = 30;
 
 /// Ticks for a last answer or a goodbye.
 const GRACE: u32 = 3;
