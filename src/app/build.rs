@@ -272,7 +272,9 @@ impl Watched {
         })];
         if let Some((
             Tls::Files {
-                certificate, key, ..
+                certificate,
+                key,
+                clients,
             },
             identity,
         )) = self.certificate
@@ -280,6 +282,7 @@ impl Watched {
             groups.push(Box::new(CertificateFiles {
                 certificate,
                 key,
+                authorities: clients.map(|clients| clients.authorities),
                 identity,
             }));
         }
