@@ -273,7 +273,9 @@ impl Watched {
         })];
         if let Some((
             Tls::Files {
-                certificate, key, ..
+                certificate,
+                key,
+                clients,
             },
             identity,
         )) = self.certificate
@@ -281,6 +283,7 @@ impl Watched {
             groups.push(Box::new(CertificateFiles {
                 certificate,
                 key,
+                authorities: clients.map(|clients| clients.authorities),
                 identity,
             }));
         }

@@ -9,6 +9,7 @@ use super::Reload;
 use super::Reloader;
 use super::Standing;
 use super::Trigger;
+use super::authorities;
 use super::is_to_follow;
 use crate::app::reread::Settling;
 use crate::config::file::Hash;
@@ -25,6 +26,8 @@ pub(super) struct Looks {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sight {
     text: Hash,
+    /// Of those who vouch for clients. They are part of the listener's TLS, which is made with the rest.
+    authorities: Option<[u8; 32]>,
     /// Whether a text that was refused is good by now.
     mended: bool,
 }
@@ -45,17 +48,20 @@ impl Reloader {
         let Some((file, seen)) = followed.filter(|(file, _)| is_to_follow(file)) else {
             return false;
         };
+        let shown = standing.tls.as_ref();
+        let in_force = shown.map(|shown| shown.of.2);
+        let authorities = shown.map(|shown| authorities(&shown.of.0));
         // What was refused may be good by now without a change of its text: a secret has come.
         let waits = self.ground.reloads.state().refused.is_some();
         let text = file.hash();
-        let same = text == seen;
         let mut looks = self.looks();
-        if same && !waits {
+        if text == seen && authorities == in_force && !waits {
             looks.next.forget();
             return false;
         }
         let sight = Sight {
-            mended: same && file.read().outcome.is_ok(),
+            mended: waits && file.read().outcome.is_ok(),
+            authorities,
             text,
         };
         // The files are part of it: a text that is whole may name a list that is not yet.

@@ -158,6 +158,8 @@ pub(in crate::app) struct CertificateFiles {
     pub(in crate::app) certificate: PathBuf,
     /// The key.
     pub(in crate::app) key: PathBuf,
+    /// Who vouches for clients: watched here, and taken over with the configuration.
+    pub(in crate::app) authorities: Option<PathBuf>,
     /// Where they are used.
     pub(in crate::app) identity: Arc<Identity>,
 }
@@ -168,7 +170,8 @@ impl Group for CertificateFiles {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        vec![self.certificate.clone(), self.key.clone()]
+        let own = [self.certificate.clone(), self.key.clone()];
+        own.into_iter().chain(self.authorities.clone()).collect()
     }
 
     fn read(&self) -> Reading {

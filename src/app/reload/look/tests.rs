@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::admin::Readiness;
+use crate::admin::files::Files;
 use crate::admin::reloads::Reloads;
 use crate::admin::reloads::State;
 use crate::app::Begun;
@@ -23,6 +24,7 @@ struct Looked {
     folder: tempfile::TempDir,
     begun: Begun,
     reloads: Arc<Reloads>,
+    files: Arc<Files>,
     first: Instant,
 }
 
@@ -38,6 +40,7 @@ impl Looked {
         let loaded = reading.outcome.expect("good");
         let now = UnixTime::default();
         let reloads = Arc::new(Reloads::begun(now));
+        let files = Arc::<Files>::default();
         let ground = Ground {
             tracer: None,
             ports: Ports::default(),
@@ -47,7 +50,7 @@ impl Looked {
             started: now,
             readiness: Arc::<Readiness>::default(),
             reloads: Arc::clone(&reloads),
-            files: Arc::default(),
+            files: Arc::clone(&files),
         };
         let begun = begin(loaded.config, ground).expect("begins");
         begun.rereader.reread();
@@ -56,6 +59,7 @@ impl Looked {
             folder,
             begun,
             reloads,
+            files,
             first: Instant::now(),
         }
     }
@@ -141,6 +145,55 @@ async fn what_was_refused_for_a_missing_secret_waits_until_that_is_whole() {
     looked.write("secret", "a-secret");
     let (unsettled, state) = looked.look(3_000);
     assert_eq!((unsettled, state.applied), (false, 1));
+}
+
+#[tokio::test]
+async fn other_authorities_for_clients_are_another_configuration() {
+    let issue = || rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("issues");
+    let (own, old, new) = (issue(), issue().cert.pem(), issue().cert.pem());
+    let tls = "tls: { certificate_file: tls.crt, key_file: tls.key, client_ca_file: ca.crt, client_auth: required }";
+    let looked = Looked::at(&format!("{tls}\n{}", text(RULE)), |folder| {
+        for (name, text) in [
+            ("tls.crt", &own.cert.pem()),
+            ("tls.key", &own.signing_key.serialize_pem()),
+            ("ca.crt", &old),
+        ] {
+            std::fs::write(folder.join(name), text).expect("our own file");
+        }
+    });
+    let in_force = || {
+        let snapshots = looked.begun.reloader.snapshots();
+        let tls = snapshots.borrow().tls.clone();
+        tls.expect("there is TLS")
+    };
+    let before = in_force();
+    assert!(!looked.look(0).0);
+    // Half of them is nothing, and changes nothing.
+    let half = new.get(..new.len() / 2).expect("ASCII");
+    looked.write("ca.crt", half);
+    assert!(looked.look(100).0);
+    looked.write("ca.crt", &new);
+    assert!(looked.look(600).0);
+    assert!(looked.look(1_500).0);
+    assert!(Arc::ptr_eq(&before, &in_force()));
+    let (unsettled, state) = looked.look(1_600);
+    assert_eq!((unsettled, state.applied), (false, 1));
+    let after = in_force();
+    assert!(!Arc::ptr_eq(&before, &after));
+    // Nonsense is refused, and then as good as any other text that is put right.
+    looked.write("ca.crt", "nonsense");
+    assert!(looked.look(3_000).0);
+    let (_, state) = looked.look(4_000);
+    assert!(state.refused.is_some(), "{state:?}");
+    assert!(Arc::ptr_eq(&after, &in_force()));
+    looked.write("ca.crt", &new);
+    assert!(looked.look(5_000).0);
+    let (unsettled, state) = looked.look(6_000);
+    assert_eq!((unsettled, state.refused.is_some()), (false, false));
+    // Its directory is watched, and the status page has it.
+    let board = looked.files.all();
+    let names = board.iter().flat_map(|known| &known.written);
+    assert!(names.clone().any(|(name, _)| name == "ca.crt"), "{board:?}");
 }
 
 fn text(end: &str) -> String {
