@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Limits that are sealed into each session.
+/// Limits of each session: promised when it is sealed, and no longer than those in force when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// From sign-in to the end, whatever happens.

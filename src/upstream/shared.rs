@@ -52,6 +52,12 @@ impl Drop for Tool {
     }
 }
 
+/// What there is of an upstream once its files are read.
+enum Found {
+    Known(Arc<Tool>),
+    New(Arc<ClientTls>),
+}
+
 impl Upstreams {
     /// Reads the TLS files of `list`, which [`super::settings::number`] made.
     pub fn new(
@@ -80,12 +86,11 @@ impl Upstreams {
             |before| Arc::clone(&before.tls),
         );
         let default = tls.default_config();
-        let tool = |upstream: &Upstream| {
+        let known = |upstream: &Upstream| {
             let mut known = before.into_iter().flat_map(|before| &before.tools);
-            if let Some(tool) = known.find(|tool| tool.of.is_like(upstream)) {
-                return Ok(Arc::clone(tool));
-            }
-            let tls = Arc::new(ClientTls::of(upstream, &default)?);
+            known.find(|tool| tool.of.is_like(upstream))
+        };
+        let new = |upstream: &Upstream, tls: Arc<ClientTls>| {
             let making = Making {
                 resolver: Arc::clone(&resolver),
                 resolve_every: limits.resolve_every,
@@ -100,16 +105,26 @@ impl Upstreams {
                     &making,
                 ))
             };
-            Ok::<_, UpstreamTlsError>(Arc::new(Tool {
+            Arc::new(Tool {
                 pool: pools.place(&upstream.to_string()),
                 endpoints: upstream.addresses.iter().map(endpoint).collect(),
                 of: upstream.clone(),
                 tls,
                 checks: OnceLock::new(),
-            }))
+            })
+        };
+        // All that can go wrong comes first: what is counted is shared with those before.
+        let read = |upstream| match known(upstream) {
+            Some(tool) => Ok(Found::Known(Arc::clone(tool))),
+            None => ClientTls::of(upstream, &default).map(|tls| Found::New(Arc::new(tls))),
+        };
+        let read: Vec<_> = list.iter().map(read).collect::<Result<_, _>>()?;
+        let tool = |(upstream, read)| match read {
+            Found::Known(tool) => tool,
+            Found::New(tls) => new(upstream, tls),
         };
         Ok(Self {
-            tools: list.iter().map(tool).collect::<Result<_, _>>()?,
+            tools: list.iter().zip(read).map(tool).collect(),
             limits,
             timeouts,
             tls,

@@ -382,6 +382,58 @@ async fn one_that_cannot_be_built_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_half_built_leaves_nothing_behind() {
+    let gate = Gate::start().await;
+    let mut ada = gate.signed_in("ada").await;
+    assert_eq!(ada.fetch("/echo").await.status, 200);
+    assert_eq!(gate.browser().peek("/open/echo/x").await.status, 404);
+    assert_eq!(gate.browser().peek("/closed/echo/x").await.status, 401);
+    let series = async |requests: i64| {
+        for (route, status) in [("/open/", "4xx"), ("/", "4xx"), ("/", "2xx")] {
+            let counted = format!("route=\"{route}\",method=\"read\",status=\"{status}\"");
+            let counted = format!("sidegate_requests_total{{{counted}}}");
+            Scrape::when(&gate, &counted, requests).await;
+        }
+        let scrape = Scrape::of(&gate).await;
+        let lines = scrape.text.lines().filter(|line| !line.starts_with('#'));
+        let series = lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        series.collect::<Vec<_>>()
+    };
+    let before = series(1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ca.crt");
+    std::fs::write(&file, "no certificate").expect("our own file");
+    // The first is good, and made before it is seen that the second is not; and another key beside.
+    let other = sidegate::crypto::MasterKey::generate(&sidegate::crypto::OsEntropy);
+    let key = folder.path().join("key");
+    std::fs::write(&key, other.to_text().as_str()).expect("our own file");
+    let routes = format!(
+        "\n  - {{ path: /more/, to: \"http://127.0.0.1:1\" }}\n  - {{ path: /bad/, to: \"https://127.0.0.1:2\", upstream_tls: {{ ca_file: {} }} }}\n",
+        file.display()
+    );
+    let outcome = gate.take_over(|text| {
+        let text = text.replace("path: /open/", "path: /closed/");
+        let text = text.replace(
+            "keys: [{ env: KEY }]",
+            &format!("keys: [{{ file: {} }}]", key.display()),
+        );
+        assert!(
+            text.contains("/closed/") && text.contains("keys: [{ file:"),
+            "{text}"
+        );
+        format!("{}{routes}", text.trim_end())
+    });
+    let error = outcome.expect_err("no certificate").to_string();
+    assert!(error.contains("ca.crt"), "{error}");
+    assert_eq!(ada.fetch("/echo").await.status, 200, "by the key of before");
+    assert_eq!(gate.browser().peek("/open/echo/x").await.status, 404);
+    assert_eq!(gate.browser().peek("/closed/echo/x").await.status, 401);
+    let after = series(2).await;
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert_eq!(new, ["x"; 0], "{after:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_on_sign_ins_are_not_given_back() {
     let rates = "rate_limits: { sign_in: 2/1m }";
     let gate = Gate::with(Plan {

@@ -373,7 +373,7 @@ async fn tokens_for_a_unit_that_nobody_asked_for_are_moved_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rather_no_list_of_units_than_no_session() {
     let mut lengths = Vec::new();
-    for token_length in (2_440..3_000).step_by(6) {
+    for token_length in (2_530..3_000).step_by(2) {
         let gate = Gate::with(Plan {
             sandbox: Settings {
                 token_length,
