@@ -5,6 +5,7 @@ mod files;
 mod hidden;
 mod interview;
 
+use std::io::ErrorKind;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -96,7 +97,7 @@ pub(super) fn run(options: &Options, terminal: Terminal) -> Result<(), Failure> 
     let interview = Interview::new(asks, terminal);
     let folder = interview.folder(options)?;
     let place = Place::new(&folder);
-    let kept_key = place.key(options.force)?;
+    let kept_key = place.key()?;
     if place.config.exists() && !options.force {
         let said = format!("{} is there already", place.config.display());
         return Err(Failure::of(CommandFault::InTheWay, said));
@@ -165,17 +166,20 @@ impl Place {
         }
     }
 
-    /// Whether there is a key already. It is kept: another one would sign everybody out.
-    fn key(&self, force: bool) -> Result<bool, Failure> {
-        if !self.key.exists() {
+    /// Whether there is a key already. It is kept: another one would sign everybody out, and whether what is
+    /// there is one is not for `--force` to guess.
+    fn key(&self) -> Result<bool, Failure> {
+        let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+        let there = self.key.symlink_metadata();
+        if there.is_err_and(|error| absent.contains(&error.kind())) {
             return Ok(false);
         }
-        let read = std::fs::read_to_string(&self.key).map(Zeroizing::new);
-        let good = read.is_ok_and(|text| MasterKey::parse(text.trim_end()).is_ok());
-        if good || force {
-            return Ok(good);
-        }
-        let said = format!("{} is there, and is no session key", self.key.display());
+        let what = match std::fs::read_to_string(&self.key).map(Zeroizing::new) {
+            Ok(text) if MasterKey::parse(text.trim_end()).is_ok() => return Ok(true),
+            Ok(_) => "is no session key".to_owned(),
+            Err(error) => format!("cannot be read ({error})"),
+        };
+        let said = format!("{} is there, and {what}", self.key.display());
         Err(Failure::of(CommandFault::InTheWay, said))
     }
 }

@@ -154,7 +154,7 @@ impl CommandFault {
             }
             Self::CannotWrite => "Choose a directory that exists and may be written to.",
             Self::InTheWay => {
-                "Choose another directory with `--dir`, or give `--force` to write the configuration anew."
+                "Choose another directory with `--dir`, or give `--force` to write the configuration anew; a session key that cannot be read is never replaced: repair it, or move it away, and everybody signs in anew."
             }
             Self::AnswerMissing => {
                 "Give the flag that the message names, or run the command on a terminal without `--yes`."

@@ -217,6 +217,22 @@ async fn in_a_pipe_flags_are_the_answers() {
     assert_eq!(read("client-secret"), "another\n");
     assert!(read("sidegate.yaml").contains("token: bearer"));
     assert_eq!(names(folder.path()), all_three(), "no drafts stay");
+
+    // Nor is a key replaced that cannot be read as one: it may be the only copy of it.
+    let damaged = format!("# of production\n{key}");
+    std::fs::write(folder.path().join("session-key"), &damaged).expect("written");
+    let yaml = read("sidegate.yaml");
+    let output = piped(&forced, "third\n");
+    assert_eq!(code(&output), 64, "{}", text(&output));
+    for part in [
+        "error[SG-6610]: ./session-key is there, and is no session key\n",
+        "is never replaced: repair it, or move it away",
+    ] {
+        assert!(text(&output).contains(part), "{part}: {}", text(&output));
+    }
+    assert_eq!(read("session-key"), damaged);
+    assert_eq!(read("client-secret"), "another\n");
+    assert_eq!(read("sidegate.yaml"), yaml);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,6 +39,9 @@ pub(super) fn elements(source: &str) -> Vec<Result<Element<'_>, Fault>> {
             let read = element(source, &lower, after, close).ok_or("an element that does not end");
             match read {
                 Err(what) => found.push(Err(fault(what))),
+                Ok((attributes, _)) if !is_plain(attributes) => found.push(Err(fault(
+                    "a style or script whose attributes are not read in one way only: quote each value whole, with &gt; for > and no comment",
+                ))),
                 Ok((attributes, _)) if attributes.contains("src") => found.push(Err(fault(
                     "a script from elsewhere, which the page's policy refuses: write it here",
                 ))),
@@ -48,6 +51,9 @@ pub(super) fn elements(source: &str) -> Vec<Result<Element<'_>, Fault>> {
                         "a style or script that is not constant, which the page's policy refuses";
                     found.push(Err(fault(what)));
                 }
+                Ok((_, text)) if text.contains("{#") => found.push(Err(fault(
+                    "a comment of the template within a style or script, which is left out of the page: move it in front, or write /* … */",
+                ))),
                 Ok((_, text)) if is_style => found.push(Ok(Element::Style(text))),
                 Ok((_, text)) => found.push(Ok(Element::Script(text))),
             }
@@ -68,6 +74,50 @@ fn element<'a>(
     let length = lower.get(start..)?.find(close)?;
     Some((attributes, source.get(start..start + length)?))
 }
+
+/// Whether attributes end at the first `>` for a browser, too (HTML, 13.2.5.32): quotes stand around whole
+/// values, and nothing of the template's is cut.
+fn is_plain(attributes: &str) -> bool {
+    let balanced =
+        |open, close| attributes.matches(open).count() == attributes.matches(close).count();
+    if attributes.contains("{#") || !balanced("{{", "}}") || !balanced("{%", "%}") {
+        return false;
+    }
+    let mut rest = attributes.trim_start_matches(is_space);
+    while !rest.is_empty() {
+        let after = rest.trim_start_matches(|c| !is_space(c) && !QUOTES.contains(&c) && c != '=');
+        let value = after.trim_start_matches(is_space).strip_prefix('=');
+        rest = match value.map(|value| value.trim_start_matches(is_space)) {
+            _ if after.len() == rest.len() => return false,
+            None => after,
+            Some(value) => {
+                let quote = QUOTES.iter().find(|quote| value.starts_with(**quote));
+                let ended = if let Some(quote) = quote {
+                    value.get(1..).and_then(|value| value.split_once(*quote))
+                } else {
+                    let plain = |c| !is_space(c) && !QUOTES.contains(&c) && c != '=';
+                    let left = value.trim_start_matches(plain);
+                    Some((value, left)).filter(|_| left.len() < value.len())
+                };
+                let Some((_, left)) = ended else {
+                    return false;
+                };
+                left
+            }
+        };
+        if !rest.is_empty() && !rest.starts_with(is_space) && !rest.starts_with('/') {
+            return false;
+        }
+        rest = rest.trim_start_matches(is_space);
+    }
+    true
+}
+
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace()
+}
+
+const QUOTES: [char; 2] = ['"', '\''];
 
 fn is_ours(text: &str) -> bool {
     let plain: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
@@ -90,6 +140,17 @@ mod tests {
         );
         for (source, line) in [
             ("\n<script>{{ name }}</script>", 2),
+            ("\n<script>a{# b #}c</script>", 2),
+            ("\n\n<style>p{}{#- b -#}</style>", 3),
+            ("\n<script title=\"a>b\">x</script>", 2),
+            ("<style title='a>b'>x</style>", 1),
+            ("<script title = \">\">x</script>", 1),
+            ("<script a'b=\"c'>\">x</script>", 1),
+            ("<script a=b=\" x=\">\">x</script>", 1),
+            ("<script =\"=\">\">x</script>", 1),
+            ("<script a=\"b\"c=\">\">x</script>", 1),
+            ("<script {# > #}>x</script>", 1),
+            ("<script {{ a > b }}>x</script>", 1),
             ("<style>{% if a %}{% endif %}</style>", 1),
             ("\n\n<script src='/x.js'></script>", 3),
             ("<script>x", 1),
@@ -102,6 +163,23 @@ mod tests {
                 (source != "<style").then_some(line),
                 "{source}"
             );
+        }
+    }
+
+    #[test]
+    fn attributes_that_are_read_in_one_way_are_taken() {
+        for attributes in [
+            "",
+            " ",
+            "/",
+            " defer",
+            " type=module async",
+            " id = \"a b\"\n class='c \"d\"' e=\"\" /",
+            " title=\"a &gt; b\" title={{ shell.lang }}",
+            " {% if shell %}defer{% endif %}",
+        ] {
+            let source = format!("<script{attributes}>x</script>");
+            assert_eq!(elements(&source), [Ok(Element::Script("x"))], "{source}");
         }
     }
 
