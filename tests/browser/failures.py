@@ -53,7 +53,7 @@ def failure(world, browser, language, code):
     # Who is told the request id finds the request by it.
     logs = list(world.directory.glob(f"{HOST}-*.log"))
     lines = lambda: (line for log in logs for line in log.read_text(errors="replace").splitlines())
-    found = lambda: any(f"request_id={request}" in line and code in line for line in lines())
+    found = lambda: any(f'request_id="{request}"' in line and code in line for line in lines())
     assert len(request) >= 16, told
     harness.until(found, f"{request} in the gateway's log", world.logs)
     return page["buttons"]
