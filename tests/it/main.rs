@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod answer_framing;
 mod answer_headers;
 mod answers;
 mod balance;

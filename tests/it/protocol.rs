@@ -161,6 +161,9 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         &[
             "streaming::an_answer_that_breaks_off_never_looks_complete",
             "tls::an_http2_answer_that_breaks_off_is_an_error",
+            "answer_framing::an_old_client_can_tell_an_answer_that_broke_off",
+            "answer_framing::a_length_is_said_once_and_in_digits",
+            "answer_framing::an_answer_in_a_coding_other_than_chunked_is_a_broken_upstream",
         ],
     ),
     (
