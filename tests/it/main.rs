@@ -66,6 +66,7 @@ mod reload_process;
 mod reload_records;
 mod replay;
 mod replicas;
+mod resets;
 mod restart;
 mod return_path;
 mod revocation;

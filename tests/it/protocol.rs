@@ -232,6 +232,7 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         &[
             "http2::a_field_block_is_whole_or_nothing",
             "h2_floods::no_flood_grows_the_process_or_keeps_others_waiting",
+            "resets::who_takes_back_what_it_asked_for_is_let_go",
         ],
     ),
     (

@@ -33,6 +33,7 @@ use super::Handler;
 use super::Peer;
 use super::Server;
 use super::lingering;
+use super::resets::Resets;
 use super::streams::StreamExecutor;
 use super::until_ended;
 use crate::net::body::ClientBody;
@@ -156,13 +157,19 @@ impl<H: Handler> Server<H> {
         let executor = StreamExecutor::default();
         let (handler, registry) = (Rc::clone(&self.handler), Rc::clone(entry.registry()));
         let (next, seen, about) = (executor.clone(), watch.clone(), peer.clone());
+        let resets = Resets::new(watch);
         let service = service_fn(move |request: Request<Incoming>| {
             let stall = registry.stall();
             next.expect(Rc::clone(&stall));
             let request = request.map(|body| ClientBody::new(body, &registry));
             let in_hand = seen.begin(Some(stall));
             let answer = Box::pin(Rc::clone(&handler).handle(request, about.clone(), in_hand));
-            async { Ok::<_, Infallible>(answer.await) }
+            let expected = resets.expect();
+            async {
+                let answer = answer.await;
+                expected.answered();
+                Ok::<_, Infallible>(answer)
+            }
         });
         let mut connection =
             http2(&self.manner.limits, executor).serve_connection(TokioIo::new(stream), service);
