@@ -96,6 +96,7 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         "Connection is taken out with all it names, then ours comes",
         &[
             "headers::fields_of_one_hop_end_here",
+            "headers::cookies_that_are_for_one_hop_end_here",
             "headers::a_client_cannot_name_our_fields_away",
         ],
     ),
@@ -224,7 +225,10 @@ const RULES: [(&str, &str, &[&str]); 34] = [
     (
         "T4",
         "content-length equals DATA",
-        &["http2::a_length_that_is_not_kept_is_malformed"],
+        &[
+            "http2::a_length_that_is_not_kept_is_malformed",
+            "http2::a_length_that_is_said_twice_is_malformed",
+        ],
     ),
     (
         "T5",
