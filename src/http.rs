@@ -5,6 +5,7 @@ pub mod cookies;
 pub mod framing;
 pub mod headers;
 pub mod jar;
+pub mod length;
 pub mod offer;
 pub mod origin;
 pub mod pages;

@@ -70,7 +70,9 @@ impl<'a> Ground<'a> {
             !parts.headers.contains_key(header::HOST)
         } else {
             // HTTP/1 has no blanks around a value, and none may appear there (RFC 9113 §8.2.1).
-            parts.headers.values().any(is_padded)
+            // Two lengths are as bad here, though neither frames the body: others read them (RFC 9110 §8.6).
+            let lengths = parts.headers.get_all(header::CONTENT_LENGTH);
+            lengths.iter().nth(1).is_some() || parts.headers.values().any(is_padded)
         };
         let web = matches!(parts.uri.scheme_str(), Some("https" | "http"));
         if malformed || web != parts.uri.authority().is_some() {

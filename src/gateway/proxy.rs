@@ -30,6 +30,7 @@ use super::worker::Worker;
 use crate::http::Target;
 use crate::http::cookies;
 use crate::http::headers;
+use crate::http::length;
 use crate::http::refusal::Audience;
 use crate::http::refusal::Refusal;
 use crate::net::ClientBody;
@@ -186,6 +187,7 @@ impl Worker {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         headers::clean_answer(&mut head.headers);
+        length::settle(&mut head.headers, head.status);
         let names = self.gateway.site.names();
         match route.to {
             // A tenant's API has no business in this site's cookie jar, cache or transport policy.

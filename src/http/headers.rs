@@ -56,6 +56,7 @@ pub fn forwardable(
     }
     if let Some(cookie) = rules
         .cookies
+        .filter(|_| !named.contains(&header::COOKIE))
         .and_then(|names| cookies::without_ours(inbound, names))
     {
         outbound.insert(header::COOKIE, cookie);

@@ -2,6 +2,7 @@
 //! or HTTP/2 by ALPN, or by prior knowledge.
 
 mod lingering;
+mod resets;
 mod serving;
 mod streams;
 

@@ -10,6 +10,8 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 
+use super::socket::Reset;
+
 /// Gives `unread` before what comes from `stream`.
 #[derive(Debug)]
 pub(super) struct Prefixed<S> {
@@ -38,6 +40,12 @@ impl<S> Prefixed<S> {
         } else {
             [bytes, &self.unread].concat().into()
         };
+    }
+}
+
+impl<S: Reset> Reset for Prefixed<S> {
+    fn reset(&self) {
+        self.stream.reset();
     }
 }
 

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::AsyncRead;
@@ -19,7 +20,9 @@ use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
+use tokio_rustls::server::TlsStream;
 
+use super::prefixed::Prefixed;
 use super::settings::Listen;
 
 /// A listening socket that was bound, and is not part of a runtime yet.
@@ -188,6 +191,27 @@ impl Socket {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
         }
+    }
+}
+
+/// A connection that can end in a way that no reader takes for the end of what was said.
+pub(super) trait Reset {
+    /// Makes it end so as soon as it is dropped.
+    fn reset(&self);
+}
+
+impl Reset for Socket {
+    fn reset(&self) {
+        if let Self::Tcp(stream) = self {
+            // Best effort: what is gone already needs no reset.
+            let _set = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Reset for TlsStream<Prefixed<Socket>> {
+    fn reset(&self) {
+        self.get_ref().0.reset();
     }
 }
 

@@ -16,6 +16,8 @@ use foldhash::fast::RandomState;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::header;
+use http_body::Body;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
@@ -263,6 +265,13 @@ impl Client {
                 loss,
             }
         })?;
+        if !is_coded_plainly(&response) {
+            return Err(Lost {
+                error: UpstreamError::Coding,
+                unsent: None,
+                loss: Loss::Exchange,
+            });
+        }
         lease.learn(&response);
         Ok(response.map(|body| ResponseBody::new(body, lease, sent)))
     }
@@ -292,6 +301,23 @@ enum Loss {
     Connection,
     /// Not even that: the upstream says that it has not looked at the request.
     Refused,
+}
+
+/// Whether the body is as its fields describe it once chunks are put together. hyper takes no other coding
+/// off, and the field that names it ends here (RFC 9112 §6.1): the client would take it for the content.
+fn is_coded_plainly<B: Body>(response: &Response<B>) -> bool {
+    if response.body().size_hint().exact().is_some() {
+        return true;
+    }
+    let mut codings = response
+        .headers()
+        .get_all(header::TRANSFER_ENCODING)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let chunked = codings
+        .next()
+        .is_none_or(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    chunked && codings.next().is_none()
 }
 
 /// A stream beyond what the upstream takes, or behind its `GOAWAY` (RFC 9113 §8.7).

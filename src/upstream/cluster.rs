@@ -3,8 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::timeout;
+
 use super::connect::Connector;
 use super::dice::Dice;
+use super::endpoint::STAGGER;
 use super::error::UpstreamError;
 use super::lease::Lease;
 use super::member::Member;
@@ -64,33 +69,68 @@ impl Cluster {
     }
 
     /// A connection to the address with the fewest requests under way. One that cannot be reached is
-    /// passed over for another, whatever the method is: nothing was sent.
+    /// passed over for another, whatever the method is: nothing was sent. One that hangs is not waited
+    /// for alone: after a moment another is tried beside it (RFC 8305 §5).
     pub(super) async fn lease(
         &self,
         connector: &Connector,
         dice: &Dice,
     ) -> Result<Lease, UpstreamError> {
         let mut tried = Tried::default();
+        let mut attempts = FuturesUnordered::new();
+        // In the order in which they began.
+        let mut under_way: Vec<&Rc<Member>> = Vec::new();
         let mut failure = None;
         loop {
-            let choice = match self.choose(tried, dice) {
-                Ok(choice) => choice,
-                Err(down) => return Err(failure.unwrap_or(down)),
+            let choice = if tried.count() > MAX_OTHERS {
+                None
+            } else {
+                Some(self.choose(tried, dice))
             };
-            match choice.member.lease(connector, false).await {
+            match choice {
+                // What is slow itself is no relief.
+                Some(Ok(choice)) if attempts.is_empty() || !choice.member.vitals.is_slow() => {
+                    tried.add(choice.index);
+                    under_way.push(choice.member);
+                    attempts.push(attempt(choice, connector));
+                }
+                Some(Err(down)) if attempts.is_empty() => return Err(failure.unwrap_or(down)),
+                Some(_) | None => {}
+            }
+            let others = self.members.len() > 1 && tried.count() <= MAX_OTHERS;
+            let outcome = if others {
+                match timeout(STAGGER, attempts.next()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => continue,
+                }
+            } else {
+                attempts.next().await
+            };
+            let Some((choice, outcome)) = outcome else {
+                continue;
+            };
+            let place = under_way
+                .iter()
+                .position(|member| Rc::ptr_eq(member, choice.member));
+            match outcome {
                 Ok(lease) => {
                     if lease.is_new || choice.probe {
                         choice.member.works();
+                    }
+                    for overtaken in under_way.iter().take(place.unwrap_or(0)) {
+                        overtaken.is_overtaken();
                     }
                     return Ok(lease);
                 }
                 Err(error) => {
                     self.unreachable(choice.member, &error, dice);
-                    tried.add(choice.index);
-                    if !error.is_unreachable() || tried.count() > MAX_OTHERS {
+                    if !error.is_unreachable()
+                        || (attempts.is_empty() && tried.count() > MAX_OTHERS)
+                    {
                         return Err(error);
                     }
                     failure = Some(error);
+                    place.map(|place| under_way.remove(place));
                 }
             }
         }
@@ -151,7 +191,7 @@ impl Cluster {
                     });
                 }
                 Standing::Up => {
-                    if best.is_none_or(|(_, best)| member.pending() < best.pending()) {
+                    if best.is_none_or(|(_, best)| member.burden() < best.burden()) {
                         best = Some((index, member));
                     }
                 }
@@ -203,7 +243,7 @@ impl Cluster {
             (member.standing() == Standing::Up).then_some((index, member))
         };
         let (one, other) = (up(one)?, up(other)?);
-        let (index, member) = if other.1.pending() < one.1.pending() {
+        let (index, member) = if other.1.burden() < one.1.burden() {
             other
         } else {
             one
@@ -236,6 +276,15 @@ impl Cluster {
     }
 }
 
+/// One of the ways to a connection that are tried beside each other.
+async fn attempt<'a>(
+    choice: Choice<'a>,
+    connector: &Connector,
+) -> (Choice<'a>, Result<Lease, UpstreamError>) {
+    let outcome = choice.member.lease(connector, false).await;
+    (choice, outcome)
+}
+
 /// So many addresses are looked at one by one.
 const FEW: usize = 4;
 
@@ -244,7 +293,11 @@ const MAX_OTHERS: u32 = 2;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::crypto::tls;
@@ -253,19 +306,28 @@ mod tests {
     use crate::upstream::Timeouts;
     use crate::upstream::endpoint::Endpoint;
     use crate::upstream::endpoint::Making;
+    use crate::upstream::endpoint::tests::hanging;
     use crate::upstream::settings::Address;
     use crate::upstream::settings::PoolLimits;
     use crate::upstream::settings::Protocol;
     use crate::upstream::tls::ClientTls;
 
     fn cluster(count: u16, checked: bool) -> Cluster {
+        let interval = checked.then_some(Duration::from_secs(10));
+        made(1..=count, interval)
+    }
+
+    fn at<const N: usize>(ports: [u16; N]) -> Cluster {
+        made(ports, None)
+    }
+
+    fn made(ports: impl IntoIterator<Item = u16>, interval: Option<Duration>) -> Cluster {
         let making = Making {
             resolver: Arc::new(SystemResolver),
             resolve_every: Duration::from_secs(30),
             tls: Arc::new(ClientTls::plain(&tls::client_config())),
         };
-        let interval = checked.then_some(Duration::from_secs(10));
-        Cluster::new((1..=count).map(|port| {
+        Cluster::new(ports.into_iter().map(|port| {
             let origin = Origin::parse(&format!("http://127.0.0.1:{port}")).expect("an origin");
             let address = Address::Tcp(origin);
             let endpoint = Endpoint::of_tool(&address, Protocol::Http1, interval, &making);
@@ -356,6 +418,36 @@ mod tests {
         }
         cluster.members[1].endpoint.report(true);
         assert_eq!(chosen(&cluster, &dice), Err(Duration::from_secs(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_hangs_costs_one_stagger_once() {
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let (hanging, _held) = hanging();
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                    .await
+                    .expect("a port");
+                let good = listener.local_addr().expect("bound");
+                let (cluster, dice) = (at([hanging.port(), good.port()]), Dice::new(3));
+                let connector = Connector::new();
+                let mut waits = Vec::new();
+                for _ in 0..20 {
+                    let begun = Instant::now();
+                    let lease = cluster.lease(&connector, &dice).await.expect("connects");
+                    assert!(Rc::ptr_eq(&lease.member(), &cluster.members[1]));
+                    waits.push(begun.elapsed());
+                }
+                let delayed: Vec<_> = waits.iter().filter(|wait| !wait.is_zero()).collect();
+                assert_eq!(delayed, [&STAGGER], "{waits:?}");
+                // Where all hang, they hang together.
+                let (cluster, begun) = (at([hanging.port(); 3]), Instant::now());
+                let outcome = cluster.lease(&connector, &dice).await;
+                assert!(matches!(outcome, Err(UpstreamError::ConnectTimeout)));
+                assert_eq!(begun.elapsed(), Timeouts::default().connect + 2 * STAGGER);
+            })
+            .await;
     }
 
     #[test]

@@ -254,10 +254,10 @@ fn place(origin: &Origin, public_only: bool, making: &Making) -> Place {
 }
 
 /// How long an address has before the next one is tried beside it.
-const STAGGER: Duration = Duration::from_millis(250);
+pub(super) const STAGGER: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
 
     use socket2::Domain;
@@ -317,7 +317,7 @@ mod tests {
     }
 
     /// An address that answers nothing: its queue is full and nobody accepts.
-    fn hanging() -> (SocketAddr, Vec<Socket>) {
+    pub(in crate::upstream) fn hanging() -> (SocketAddr, Vec<Socket>) {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         listener.bind(&any.into()).expect("a port");

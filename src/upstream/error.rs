@@ -32,6 +32,9 @@ pub enum UpstreamError {
     /// The upstream broke off or broke HTTP's rules.
     #[error("the exchange broke: {0}")]
     Exchange(hyper::Error),
+    /// The answer is coded in a way that is not taken off here.
+    #[error("the answer comes in a transfer coding other than chunked")]
+    Coding,
     /// A kept connection was closed.
     #[error("the connection was closed")]
     Closed,
@@ -52,7 +55,7 @@ impl UpstreamError {
             Self::NotPublic => (Fault::UpstreamNotPublic, None),
             Self::Down { retry_after } => (Fault::UpstreamDown, Some(*retry_after)),
             Self::Full => (Fault::UpstreamFull, Some(Duration::from_secs(1))),
-            Self::Exchange(_) | Self::Closed => (Fault::UpstreamBroken, None),
+            Self::Exchange(_) | Self::Coding | Self::Closed => (Fault::UpstreamBroken, None),
             Self::ClientBody(fault) => (*fault, None),
             Self::Unknown => (Fault::Internal, None),
         };

@@ -79,9 +79,18 @@ impl Member {
         }
     }
 
-    /// Requests under way.
-    pub(super) fn pending(&self) -> usize {
-        self.pending.get()
+    /// What speaks against choosing it for a request: that connecting takes long, then what is under way.
+    pub(super) fn burden(&self) -> (bool, usize) {
+        (self.vitals.is_slow(), self.pending.get())
+    }
+
+    /// Another address, which was asked later, has connected before it.
+    pub(super) fn is_overtaken(&self) {
+        if !self.vitals.is_slow() {
+            let address = self.endpoint.address();
+            tracing::info!(event = "upstream.slow", %address, "An address takes long to connect, and others come first for a while.");
+        }
+        self.vitals.overtaken();
     }
 
     /// A connection came about.

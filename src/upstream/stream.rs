@@ -20,6 +20,8 @@ use tokio_rustls::client::TlsStream;
 pub(super) struct Stream {
     wire: Wire,
     peer: Peer,
+    /// Reads since there was nothing to read.
+    reads: u8,
 }
 
 /// Whether the peer takes what we write.
@@ -42,6 +44,7 @@ impl From<Wire> for Stream {
         Self {
             wire,
             peer: Peer::Listens,
+            reads: 0,
         }
     }
 }
@@ -83,6 +86,9 @@ fn is_gone(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
+/// Reads in a row before others have their turn.
+const AT_ONCE: u8 = 4;
+
 /// Calls the same method of whichever stream it is.
 macro_rules! either {
     ($wire:expr, $stream:ident => $call:expr) => {
@@ -101,8 +107,20 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // hyper reads on for as long as interim answers come, and they may come without end: others on this
+        // worker have their turn in between.
+        if this.reads >= AT_ONCE {
+            this.reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.remaining();
         let outcome = either!(&mut this.wire, stream => Pin::new(stream).poll_read(cx, buffer));
+        this.reads = if outcome.is_ready() {
+            this.reads + 1
+        } else {
+            0
+        };
         let ended = match &outcome {
             Poll::Ready(Ok(())) => buffer.remaining() == before,
             Poll::Ready(Err(_)) => true,
@@ -164,6 +182,36 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_never_stops_talking_is_interrupted() {
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        far.write_all(&[b'x'; 100]).await.expect("written");
+        let mut stream = Stream::from(Wire::Unix(near));
+        stream.read_u8().await.expect("the first");
+        let mut reads = 1;
+        let talk = std::future::poll_fn(|cx| {
+            loop {
+                let mut room = [0; 1];
+                let mut buffer = ReadBuf::new(&mut room);
+                if Pin::new(&mut stream)
+                    .poll_read(cx, &mut buffer)
+                    .is_pending()
+                {
+                    return Poll::Ready(());
+                }
+                reads += 1;
+            }
+        });
+        // The runtime's own patience is longer.
+        tokio::task::unconstrained(talk).await;
+        assert_eq!(reads, usize::from(AT_ONCE));
+        // Nothing is lost by that.
+        let mut rest = Vec::new();
+        drop(far);
+        stream.read_to_end(&mut rest).await.expect("the rest");
+        assert_eq!(rest.len(), 100 - reads);
+    }
 
     #[tokio::test]
     async fn what_was_said_before_a_reset_is_heard_and_then_writing_ends() {

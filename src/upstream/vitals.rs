@@ -15,6 +15,7 @@ pub(super) struct Vitals {
     until: Cell<Option<Instant>>,
     failed_at: Cell<Option<Instant>>,
     probing: Cell<bool>,
+    slow_until: Cell<Option<Instant>>,
 }
 
 /// Whether an address may be used.
@@ -47,6 +48,7 @@ impl Vitals {
     pub(super) fn connected(&self) -> bool {
         self.failures.set(0);
         self.ejections.set(0);
+        self.slow_until.set(None);
         self.until.take().is_some()
     }
 
@@ -82,6 +84,17 @@ impl Vitals {
         !self.probing.get() && self.failed_at.get().is_none_or(rested)
     }
 
+    /// Connecting takes long here.
+    pub(super) fn overtaken(&self) {
+        self.slow_until.set(Some(Instant::now() + SLOW));
+    }
+
+    /// Whether it did of late.
+    pub(super) fn is_slow(&self) -> bool {
+        let until = self.slow_until.get();
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// A probe begins; it ends with the guard.
     pub(super) fn probe(&self) {
         self.probing.set(true);
@@ -103,6 +116,9 @@ const MAX_DOUBLINGS: u32 = 4;
 
 /// How long the last address that works is left alone.
 const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How long others are asked before one that was slow to connect.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// While a probe is under way, when to ask again.
 const PROBE_WAIT: Duration = Duration::from_secs(1);

@@ -214,6 +214,17 @@ async fn a_client_cannot_name_our_fields_away() {
     assert_eq!(values(&request, "authorization").len(), 1);
 }
 
+/// It names the session at this hop all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cookies_that_are_for_one_hop_end_here() {
+    let gate = Gate::start().await;
+    let ada = gate.signed_in("ada").await;
+    let fields = "Cookie: theirs=1\r\nConnection: close, Cookie\r\n";
+    let request = through(&gate, &ada, "/echo/x", fields).await;
+    assert!(values(&request, "cookie").is_empty(), "{request:?}");
+    assert_eq!(values(&request, "x-forwarded-user"), ["10654321"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_cannot_speak_for_others() {
     let gate = Gate::start().await;

@@ -283,6 +283,24 @@ async fn a_length_that_is_not_kept_is_malformed() {
     assert_eq!(puppet.seen().len(), 2, "{:?}", puppet.seen());
 }
 
+/// HTTP/2 frames the body by itself, but who reads the fields may take another of two lengths.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_length_that_is_said_twice_is_malformed() {
+    let puppet = Puppet::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let gate = tls::self_signed(Some(puppet.route(", access: public"))).await;
+    let host = gate.address().to_string();
+    for lengths in [["5", "5"], ["5", "6"], ["6", "5"]] {
+        let mut frames = open(&gate).await;
+        let twice = lengths.map(|length| ("content-length", length));
+        let fields = [good(&host, "POST"), twice.to_vec()].concat();
+        frames.headers(1, &fields, 0).await;
+        frames.send(DATA, END_STREAM, 1, b"hello").await;
+        let outcome = frames.outcome(1).await;
+        assert!(is_refusal(&outcome), "{lengths:?}: {outcome:?}");
+    }
+    assert!(puppet.seen().is_empty(), "{:?}", puppet.seen());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trailers_reach_nobody() {
     let puppet = Puppet::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;

@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod answer_framing;
 mod answer_headers;
 mod answers;
 mod balance;
@@ -65,6 +66,7 @@ mod reload_process;
 mod reload_records;
 mod replay;
 mod replicas;
+mod resets;
 mod restart;
 mod return_path;
 mod revocation;

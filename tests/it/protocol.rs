@@ -96,6 +96,7 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         "Connection is taken out with all it names, then ours comes",
         &[
             "headers::fields_of_one_hop_end_here",
+            "headers::cookies_that_are_for_one_hop_end_here",
             "headers::a_client_cannot_name_our_fields_away",
         ],
     ),
@@ -161,6 +162,9 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         &[
             "streaming::an_answer_that_breaks_off_never_looks_complete",
             "tls::an_http2_answer_that_breaks_off_is_an_error",
+            "answer_framing::an_old_client_can_tell_an_answer_that_broke_off",
+            "answer_framing::a_length_is_said_once_and_in_digits",
+            "answer_framing::an_answer_in_a_coding_other_than_chunked_is_a_broken_upstream",
         ],
     ),
     (
@@ -221,7 +225,10 @@ const RULES: [(&str, &str, &[&str]); 34] = [
     (
         "T4",
         "content-length equals DATA",
-        &["http2::a_length_that_is_not_kept_is_malformed"],
+        &[
+            "http2::a_length_that_is_not_kept_is_malformed",
+            "http2::a_length_that_is_said_twice_is_malformed",
+        ],
     ),
     (
         "T5",
@@ -229,6 +236,7 @@ const RULES: [(&str, &str, &[&str]); 34] = [
         &[
             "http2::a_field_block_is_whole_or_nothing",
             "h2_floods::no_flood_grows_the_process_or_keeps_others_waiting",
+            "resets::who_takes_back_what_it_asked_for_is_let_go",
         ],
     ),
     (

@@ -1,5 +1,6 @@
 //! The two versions of HTTP on a connection that is ready for them.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::Request;
 use http::StatusCode;
+use http::Version;
 use http::header;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -31,6 +33,7 @@ use super::Handler;
 use super::Peer;
 use super::Server;
 use super::lingering;
+use super::resets::Resets;
 use super::streams::StreamExecutor;
 use super::until_ended;
 use crate::net::body::ClientBody;
@@ -40,6 +43,7 @@ use crate::net::guard::Guarded;
 use crate::net::guard::Verdict;
 use crate::net::prefixed::Prefixed;
 use crate::net::settings::Limits;
+use crate::net::socket::Reset;
 use crate::net::watched::Watched;
 
 /// HTTP/1.1 within `limits`.
@@ -79,11 +83,12 @@ fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExec
 impl<H: Handler> Server<H> {
     pub(super) async fn http1<S>(&self, stream: Prefixed<S>, peer: Peer, entry: Entry)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Reset + Unpin + Send + 'static,
     {
         let watch = entry.watch();
         let registry = entry.registry();
         let mut stream = stream;
+        let old = Cell::new(false);
         // Between requests that are far apart, and before the first, a connection is its socket and
         // nothing else: hyper's buffers are made when bytes come.
         loop {
@@ -93,6 +98,7 @@ impl<H: Handler> Server<H> {
             watch.wakes_up();
             let watched = Watched::new(stream, watch.clone(), self.manner.failure.clone());
             let service = service_fn(|request: Request<Incoming>| {
+                old.set(request.version() < Version::HTTP_11);
                 let request = request.map(|body| ClientBody::new(body, registry));
                 // In a place of its own: hyper moves the future that it gets several times, and this one has
                 // kilobytes.
@@ -116,9 +122,15 @@ impl<H: Handler> Server<H> {
             if let Verdict::Ended(Err(error)) = &verdict {
                 tracing::debug!(%error, peer = %peer.address, "Connection ended.");
             }
+            let in_hand = watch.is_serving();
             let Some(parts) = connection.into_parts() else {
                 return;
             };
+            // To an old client the end of the connection is the end of the answer, so one that breaks off
+            // ends in a reset.
+            if old.get() && breaks_off(&verdict, in_hand) {
+                return parts.io.into_inner().into_stream().reset();
+            }
             match verdict {
                 // A connection that rests has nothing in its buffer: all bytes so far made whole requests.
                 Verdict::Rests if parts.read_buf.is_empty() => {
@@ -145,19 +157,34 @@ impl<H: Handler> Server<H> {
         let executor = StreamExecutor::default();
         let (handler, registry) = (Rc::clone(&self.handler), Rc::clone(entry.registry()));
         let (next, seen, about) = (executor.clone(), watch.clone(), peer.clone());
+        let resets = Resets::new(watch);
         let service = service_fn(move |request: Request<Incoming>| {
             let stall = registry.stall();
             next.expect(Rc::clone(&stall));
             let request = request.map(|body| ClientBody::new(body, &registry));
             let in_hand = seen.begin(Some(stall));
             let answer = Box::pin(Rc::clone(&handler).handle(request, about.clone(), in_hand));
-            async { Ok::<_, Infallible>(answer.await) }
+            let expected = resets.expect();
+            async {
+                let answer = answer.await;
+                expected.answered();
+                Ok::<_, Infallible>(answer)
+            }
         });
         let mut connection =
             http2(&self.manner.limits, executor).serve_connection(TokioIo::new(stream), service);
         if let Verdict::Ended(Err(error)) = Guarded::new(&mut connection, watch).await {
             tracing::debug!(%error, peer = %peer.address, "Connection ended.");
         }
+    }
+}
+
+/// Whether a connection ends within an answer.
+fn breaks_off(verdict: &Verdict<hyper::Error>, in_hand: bool) -> bool {
+    match verdict {
+        Verdict::Ended(Ok(())) => in_hand,
+        Verdict::Ended(Err(error)) => !error.is_parse(),
+        Verdict::Rests => false,
     }
 }
 

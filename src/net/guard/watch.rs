@@ -261,7 +261,8 @@ impl Watch {
         }
     }
 
-    pub(super) fn cut(&self) {
+    /// Nothing more is wanted of this connection.
+    pub fn cut(&self) {
         self.tell(CUT);
     }
 
