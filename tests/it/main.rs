@@ -77,6 +77,7 @@ mod shares;
 mod sign_in;
 mod soap;
 mod soap_bodies;
+mod soap_edges;
 mod standing;
 mod status;
 mod store;
