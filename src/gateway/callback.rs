@@ -66,6 +66,8 @@ impl Worker {
                     event = "sign_in.refused",
                     ?error,
                     description,
+                    code = error.fault().code(),
+                    setup = error.fault().in_setup(),
                     request_id = record.id().as_str(),
                     "The provider refused a sign-in."
                 );
@@ -127,17 +129,31 @@ impl Worker {
         if !gateway.used_states.claim(&claim, gateway.clock.now()) {
             return Err(failed(Fault::CodeRefused));
         }
-        let mut session = self.exchange(code, transaction.verifier).await.map_err(|error| {
-            tracing::warn!(event = "sign_in.failed", %error, code = error.fault().code(), "Sign-in failed.");
-            if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
-                // The code may still be good: loading the callback again is another try.
-                gateway.used_states.release(&claim);
+        let mut session = self
+            .exchange(code, transaction.verifier)
+            .await
+            .map_err(|error| {
+                let fault = error.fault();
+                tracing::warn!(
+                    event = "sign_in.failed", %error, code = fault.code(), setup = fault.in_setup(),
+                    "Sign-in failed."
+                );
+                if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
+                    // The code may still be good: loading the callback again is another try.
+                    gateway.used_states.release(&claim);
+                    let wait = error.retry_after();
+                    return Failed {
+                        fault: error.fault(),
+                        state: None,
+                        wait,
+                    };
+                }
                 let wait = error.retry_after();
-                return Failed { fault: error.fault(), state: None, wait };
-            }
-            let wait = error.retry_after();
-            Failed { wait, ..failed(error.fault()) }
-        })?;
+                Failed {
+                    wait,
+                    ..failed(error.fault())
+                }
+            })?;
         let now = gateway.clock.now();
         if let Some(records) = &gateway.records {
             let entropy = gateway.entropy.as_ref();
