@@ -31,7 +31,7 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply 
             .uri()
             .query()
             .is_some_and(|query| query.eq_ignore_ascii_case("wsdl"));
-    if *request.method() == Method::GET && wsdl {
+    if [Method::GET, Method::HEAD].contains(request.method()) && wsdl {
         let service = format!("{}/Service.asmx", tenant.origin());
         let text = WSDL.replace("SERVICE", &service);
         return reply::with_type(StatusCode::OK, "text/xml; charset=utf-8", text);
@@ -41,7 +41,10 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply 
     }
     let plain = |kind: &str| {
         let (kind, _) = kind.split_once(';').unwrap_or((kind, ""));
-        ["text/xml", "application/soap+xml"].contains(&kind.trim())
+        let known = ["text/xml", "application/soap+xml"];
+        known
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(kind.trim()))
     };
     let kind = request.headers().get(header::CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.to_str().is_ok_and(plain)) {
