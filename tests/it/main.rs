@@ -40,6 +40,7 @@ mod h2_floods;
 mod handover;
 mod headers;
 mod http2;
+mod identity;
 mod idle;
 mod journey;
 mod leaks;
