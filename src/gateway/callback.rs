@@ -26,6 +26,7 @@ use crate::http::reply::Reply;
 use crate::oauth::Subdomain;
 use crate::oauth::callback::Callback;
 use crate::oauth::endpoint::TokenError;
+use crate::oauth::error::TokenErrorCode;
 use crate::oauth::transaction::State;
 use crate::session::Line;
 use crate::session::id::SessionId;
@@ -379,6 +380,10 @@ impl SignInError {
 
     fn fault(&self) -> Fault {
         match self {
+            // The code was good, and a token that is a moment old is refused.
+            Self::Unidentified(TokenError::Refused(
+                TokenErrorCode::InvalidGrant | TokenErrorCode::InvalidToken,
+            )) => Fault::ProviderError,
             Self::Token(error) | Self::Unidentified(error) => error.fault(),
             Self::Defect => Fault::Internal,
         }

@@ -86,6 +86,7 @@ mod streaming;
 mod supervisor;
 mod support;
 mod tenants;
+mod tenants_apart;
 mod tenants_process;
 mod terminal;
 mod time;

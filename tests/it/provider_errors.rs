@@ -51,6 +51,28 @@ async fn a_sign_in_that_the_provider_refuses_says_why() {
     }
 }
 
+/// The code was good: what then goes wrong is not blamed on it.
+#[tokio::test]
+async fn a_person_who_is_not_told_is_no_used_sign_in() {
+    let gate = Gate::start().await;
+    for fault in [
+        Fault::Unauthorized,
+        Fault::Rest {
+            status: 401,
+            errorcode: 0,
+        },
+        oauth("invalid_token"),
+    ] {
+        let mut browser = gate.browser();
+        let callback = browser.authorize("/", "ada").await;
+        let place = Place::Userinfo;
+        gate.control().set_fault(place, fault.clone(), Some(1));
+        let page = browser.navigate(&callback).await;
+        let told = (page.status, page.code());
+        assert_eq!(told, (502, "SG-2009".to_owned()), "{fault:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_authorize_endpoints_errors_come_back_with_the_browser() {
     let gate = Gate::start().await;
