@@ -134,6 +134,34 @@ async fn an_envelope_over_the_limit_is_refused_as_a_fault() {
     );
 }
 
+/// A rule says the same to a SOAP client as to any other program.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_of_another_unit_says_so_in_the_fault() {
+    let gate = Gate::with(Plan {
+        routes: ROUTES.replace("to: soap", "to: soap, business_unit: 7281699"),
+        ..Plan::default()
+    })
+    .await;
+    let browser = gate.signed_in("ada").await;
+    let envelope = retrieve(SOAP_11, "", "List");
+    let mut wire = Wire::connect(gate.address()).await;
+    wire.send(raw(&gate, &browser, "text/xml", &envelope, ""))
+        .await;
+    let answer = wire.message().await.expect("an answer");
+    let text = answer.text();
+    assert_eq!(answer.status(), 403, "{text}");
+    for part in [
+        "SG-2031",
+        "<rule>business_unit</rule>",
+        "<business_unit>7281699</business_unit>",
+        "<current_business_unit>7281698</current_business_unit>",
+        "<switch_url>/oauth2/business_unit</switch_url>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(gate.control().stats().soap_calls, 0);
+}
+
 /// However the tenant cuts, frames and surrounds it, it is the same fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_token_is_known_in_every_shape_of_the_answer() {
