@@ -58,7 +58,7 @@ async fn letters_of_any_script_arrive_as_utf8() {
     assert_eq!(ruled, "");
 }
 
-/// What would be two fields, or another one, is none.
+/// What would be two fields, or arrive as another one, is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_cannot_bring_fields_along() {
     for evil in [
@@ -67,11 +67,15 @@ async fn a_name_cannot_bring_fields_along() {
         "ada\u{85}X-Forwarded-User: 1",
         "ada\0",
         "ada\u{7f}",
+        " ada",
+        "ada ",
+        "\u{a0}ada",
+        "ada\u{3000}",
         "",
     ] {
         let (head, ruled, json) = told(|ada| {
             ada.username = evil.to_owned();
-            ada.email = format!("{evil}@example.com").repeat(usize::from(!evil.is_empty()));
+            ada.email = format!("{evil}@example.com{evil}").repeat(usize::from(!evil.is_empty()));
         })
         .await;
         assert_eq!(field(&head, USER), ["10654321"], "{evil:?}");
