@@ -1,4 +1,4 @@
-//! What an administrator does about a fault in Marketing Cloud's Setup, for the documentation.
+//! What an administrator does about a fault in Marketing Cloud's Setup, for the documentation and the log.
 
 use super::Fault;
 

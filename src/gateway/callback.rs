@@ -26,6 +26,7 @@ use crate::http::reply::Reply;
 use crate::oauth::Subdomain;
 use crate::oauth::callback::Callback;
 use crate::oauth::endpoint::TokenError;
+use crate::oauth::error::TokenErrorCode;
 use crate::oauth::transaction::State;
 use crate::session::Line;
 use crate::session::id::SessionId;
@@ -66,6 +67,8 @@ impl Worker {
                     event = "sign_in.refused",
                     ?error,
                     description,
+                    code = error.fault().code(),
+                    setup = error.fault().in_setup(),
                     request_id = record.id().as_str(),
                     "The provider refused a sign-in."
                 );
@@ -127,17 +130,31 @@ impl Worker {
         if !gateway.used_states.claim(&claim, gateway.clock.now()) {
             return Err(failed(Fault::CodeRefused));
         }
-        let mut session = self.exchange(code, transaction.verifier).await.map_err(|error| {
-            tracing::warn!(event = "sign_in.failed", %error, code = error.fault().code(), "Sign-in failed.");
-            if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
-                // The code may still be good: loading the callback again is another try.
-                gateway.used_states.release(&claim);
+        let mut session = self
+            .exchange(code, transaction.verifier)
+            .await
+            .map_err(|error| {
+                let fault = error.fault();
+                tracing::warn!(
+                    event = "sign_in.failed", %error, code = fault.code(), setup = fault.in_setup(),
+                    "Sign-in failed."
+                );
+                if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
+                    // The code may still be good: loading the callback again is another try.
+                    gateway.used_states.release(&claim);
+                    let wait = error.retry_after();
+                    return Failed {
+                        fault: error.fault(),
+                        state: None,
+                        wait,
+                    };
+                }
                 let wait = error.retry_after();
-                return Failed { fault: error.fault(), state: None, wait };
-            }
-            let wait = error.retry_after();
-            Failed { wait, ..failed(error.fault()) }
-        })?;
+                Failed {
+                    wait,
+                    ..failed(error.fault())
+                }
+            })?;
         let now = gateway.clock.now();
         if let Some(records) = &gateway.records {
             let entropy = gateway.entropy.as_ref();
@@ -363,6 +380,10 @@ impl SignInError {
 
     fn fault(&self) -> Fault {
         match self {
+            // The code was good, and a token that is a moment old is refused.
+            Self::Unidentified(TokenError::Refused(
+                TokenErrorCode::InvalidGrant | TokenErrorCode::InvalidToken,
+            )) => Fault::ProviderError,
             Self::Token(error) | Self::Unidentified(error) => error.fault(),
             Self::Defect => Fault::Internal,
         }

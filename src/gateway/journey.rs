@@ -30,6 +30,7 @@ impl Worker {
             tracing::warn!(
                 event = "journey.refused",
                 reason,
+                setup = Fault::JourneyUnsigned.in_setup(),
                 request_id = record.id().as_str(),
                 "A call to a route of Journey Builder's is not signed by the package."
             );

@@ -174,7 +174,7 @@ async fn read_fault(body: &mut ResponseBody) -> (Bytes, bool) {
 }
 
 /// Whether a 401 is about the token: `invalid_token` (RFC 6750 §3.1), or Marketing Cloud's error
-/// code 0.
+/// code 0. A compressed one is taken for it: hardly any other is a 401, and browsers ask for compression.
 fn refuses_token(headers: &HeaderMap, body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct RestError {
@@ -187,7 +187,9 @@ fn refuses_token(headers: &HeaderMap, body: &[u8]) -> bool {
     let named = challenges
         .into_iter()
         .any(|challenge| memchr::memmem::find(challenge, b"invalid_token").is_some());
-    named || serde_json::from_slice::<RestError>(body).is_ok_and(|error| error.errorcode == 0)
+    named
+        || headers.contains_key(header::CONTENT_ENCODING)
+        || serde_json::from_slice::<RestError>(body).is_ok_and(|error| error.errorcode == 0)
 }
 
 /// Bytes of an error that are looked at.

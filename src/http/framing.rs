@@ -171,6 +171,7 @@ mod tests {
     const OURS: &str =
         "frame-ancestors 'self' https://*.exacttarget.com https://*.marketingcloudapps.com";
     const CSP: &str = "content-security-policy";
+    const REPORTS: &str = "content-security-policy-report-only";
 
     #[test]
     fn a_tool_that_says_nothing_of_frames_gets_a_policy_beside_its_own() {
@@ -185,6 +186,13 @@ mod tests {
                 &[(CSP, "default-src 'self'"), (CSP, OURS)],
             ),
             // A report-only policy forbids nothing, and a word in a value is no directive.
+            (
+                &[
+                    (REPORTS, "frame-ancestors 'none'"),
+                    ("x-frame-options", "DENY"),
+                ],
+                &[(REPORTS, "frame-ancestors 'none'"), (CSP, OURS)],
+            ),
             (
                 &[(CSP, "report-uri /frame-ancestors")],
                 &[(CSP, "report-uri /frame-ancestors"), (CSP, OURS)],
@@ -208,6 +216,9 @@ mod tests {
         ] {
             let given = [(CSP, policy), ("x-frame-options", "DENY")];
             assert_eq!(guarded(&given).len(), 2, "{policy}");
+            // In whichever of its fields it says so.
+            let given = [(CSP, "img-src 'self'"), (CSP, policy), (CSP, "base-uri x")];
+            assert_eq!(guarded(&given).len(), 3, "{policy}");
         }
     }
 

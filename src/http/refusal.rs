@@ -171,9 +171,19 @@ impl Refusal {
             ("request_id", request_id),
         ];
         let note = self.note.as_ref().map(|note| note.told(Language::En));
-        let optional = [("login_url", &self.login_url), ("note", &note)];
+        let offer = self.offer.as_deref();
+        let unit = |mid: fn(&Offer) -> Option<u64>| Some(mid(offer?)?.to_string());
+        let (wanted, now) = (unit(|offer| offer.wanted), unit(|offer| offer.now));
+        let optional = [
+            ("login_url", self.login_url.as_deref()),
+            ("note", note.as_deref()),
+            ("rule", offer.and_then(|offer| offer.rule)),
+            ("business_unit", wanted.as_deref()),
+            ("current_business_unit", now.as_deref()),
+            ("switch_url", offer.map(|offer| &*offer.switch)),
+        ];
         for (name, value) in optional {
-            fields.extend(value.as_deref().map(|value| (name, value)));
+            fields.extend(value.map(|value| (name, value)));
         }
         soap::fault(version, fault.status().is_client_error(), &reason, &fields)
     }

@@ -88,7 +88,9 @@ pub struct PermissionName(Box<str>);
 impl PermissionName {
     /// Reads `Object.Operation`.
     pub fn parse(text: &str) -> Result<Self, PermissionError> {
-        let plain = text.len() <= MAX_NAME && !text.contains(|c: char| c.is_control() || c == ',');
+        let plain = text.len() <= MAX_NAME
+            && !text.contains(|c: char| c.is_control() || c == ',')
+            && text.trim().len() == text.len();
         let whole = text
             .rsplit_once('.')
             .is_some_and(|(object, operation)| !object.is_empty() && !operation.is_empty());
@@ -238,7 +240,18 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         for text in [
-            "", "Email", ".", "Email.", ".Read", "*", "*.*", "E*.Read", "a\n.b", "a,b.c",
+            "",
+            "Email",
+            ".",
+            "Email.",
+            ".Read",
+            "*",
+            "*.*",
+            "E*.Read",
+            "a\n.b",
+            "a,b.c",
+            " Email.Read",
+            "Email.Read ",
         ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }

@@ -74,6 +74,9 @@ impl SigningSecrets {
         rules.required_spec_claims.clear();
         rules.validate_exp = false;
         rules.validate_aud = false;
+        if has_extensions(token) {
+            return Err(NotSigned::Extension);
+        }
         let mut reason = NotSigned::Signature;
         for key in self.0.load().iter() {
             match jsonwebtoken::decode::<Times>(token, key, &rules) {
@@ -107,6 +110,9 @@ pub enum NotSigned {
     /// Another algorithm than HS256, `none` among them.
     #[error("an algorithm other than HS256")]
     Algorithm,
+    /// Its header names extensions that have to be understood (RFC 7515 §4.1.11).
+    #[error("a crit field, and no extension is known here")]
+    Extension,
     /// None of the secrets signed it.
     #[error("a signature of another secret")]
     Signature,
@@ -161,9 +167,27 @@ fn seconds(at: f64) -> UnixTime {
     UnixTime::default().plus(span.min(FAR))
 }
 
+/// The claims are JSON, and that is UTF-8 (RFC 8259 §8.1); what was read of them is no more than times.
 fn claims(token: &[u8]) -> Option<Bytes> {
-    let payload = token.split(|&b| b == b'.').nth(1)?;
-    URL_SAFE_NO_PAD.decode(payload).ok().map(Bytes::from)
+    let claims = part(token, 1)?;
+    std::str::from_utf8(&claims).ok()?;
+    Some(claims.into())
+}
+
+/// Whether the header says `crit`. The library passes over it.
+fn has_extensions(token: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Extensions {
+        #[serde(default)]
+        crit: Option<serde::de::IgnoredAny>,
+    }
+    let header = part(token, 0).unwrap_or_default();
+    serde_json::from_slice::<Extensions>(&header).is_ok_and(|header| header.crit.is_some())
+}
+
+fn part(token: &[u8], number: usize) -> Option<Vec<u8>> {
+    let part = token.split(|&b| b == b'.').nth(number)?;
+    URL_SAFE_NO_PAD.decode(part).ok()
 }
 
 fn keys(secrets: impl IntoIterator<Item = SigningSecret>) -> Vec<DecodingKey> {
@@ -302,6 +326,39 @@ mod tests {
             for token in [format!("{header}.{rest}"), format!("{header}.{payload}.")] {
                 assert_eq!(verify(&token), Err(expected), "{token}");
             }
+        }
+    }
+
+    /// Signed, and not to be read as any other token is.
+    #[test]
+    fn what_is_signed_has_to_be_understood_too() {
+        let signed = |header: &str, claims: &[u8]| {
+            let message = [header.as_bytes(), claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+            let message = message.join(".");
+            let key = EncodingKey::from_secret(SECRET.as_bytes());
+            let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
+            format!("{message}.{}", signature.expect("signs"))
+        };
+        for (header, claims, expected) in [
+            (r#"{"alg":"HS256"}"#, &b"{}"[..], None),
+            (
+                r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
+                b"{}",
+                Some(NotSigned::Extension),
+            ),
+            (
+                r#"{"alg":"HS256","crit":[]}"#,
+                b"{}",
+                Some(NotSigned::Extension),
+            ),
+            (
+                r#"{"alg":"HS256"}"#,
+                b"{\"a\":\"\xff\"}",
+                Some(NotSigned::Malformed),
+            ),
+        ] {
+            let outcome = secrets().verify(signed(header, claims).as_bytes(), now());
+            assert_eq!(outcome.err(), expected, "{header}");
         }
     }
 

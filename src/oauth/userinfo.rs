@@ -163,10 +163,13 @@ impl<'a> Id<'a> {
     }
 }
 
-/// A text that others compare: as it is, or not at all, since a cut one may be another person's.
+/// A text that others compare: as it is, or not at all, since a cut one may be another person's. Blanks
+/// at its ends are cut by whoever reads a field (RFC 9110 §5.5).
 fn exact(text: Cow<'_, str>) -> Option<String> {
-    let plain =
-        !text.is_empty() && text.chars().count() <= MAX_TEXT && !text.contains(char::is_control);
+    let plain = !text.is_empty()
+        && text.chars().count() <= MAX_TEXT
+        && !text.contains(char::is_control)
+        && text.trim().len() == text.len();
     plain.then(|| text.into_owned())
 }
 

@@ -10,7 +10,6 @@ use url::form_urlencoded;
 use crate::sandbox::assets;
 use crate::sandbox::body::Metered;
 use crate::sandbox::grants::Grant;
-use crate::sandbox::people::ENTERPRISE_ID;
 use crate::sandbox::probe;
 use crate::sandbox::reply;
 use crate::sandbox::reply::Reply;
@@ -36,7 +35,7 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Result
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let answer = match *segments {
-        ["platform", "v1", "tokenContext"] => Ok(token_context(&grant)),
+        ["platform", "v1", "tokenContext"] => Ok(token_context(tenant, &grant)),
         ["platform", "v1", "endpoints"] => Ok(endpoints(tenant)),
         ["asset", "v1", "content", "assets"] => assets::collection(tenant, &grant, request).await,
         ["asset", "v1", "content", "assets", id] => {
@@ -131,11 +130,11 @@ fn has_token_in_query(request: &Request<Metered>) -> bool {
 }
 
 /// 202, as the documentation's sample has it.
-fn token_context(grant: &Grant) -> Reply {
+fn token_context(tenant: &Tenant, grant: &Grant) -> Reply {
     reply::json(
         StatusCode::ACCEPTED,
         &json!({
-            "enterprise": { "id": ENTERPRISE_ID },
+            "enterprise": { "id": tenant.settings.enterprise_id },
             "organization": { "id": grant.mid },
             "user": { "id": grant.person.sub },
         }),

@@ -31,7 +31,7 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply 
             .uri()
             .query()
             .is_some_and(|query| query.eq_ignore_ascii_case("wsdl"));
-    if *request.method() == Method::GET && wsdl {
+    if [Method::GET, Method::HEAD].contains(request.method()) && wsdl {
         let service = format!("{}/Service.asmx", tenant.origin());
         let text = WSDL.replace("SERVICE", &service);
         return reply::with_type(StatusCode::OK, "text/xml; charset=utf-8", text);
@@ -41,7 +41,10 @@ pub(super) async fn answer(tenant: &Tenant, request: Request<Metered>) -> Reply 
     }
     let plain = |kind: &str| {
         let (kind, _) = kind.split_once(';').unwrap_or((kind, ""));
-        ["text/xml", "application/soap+xml"].contains(&kind.trim())
+        let known = ["text/xml", "application/soap+xml"];
+        known
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(kind.trim()))
     };
     let kind = request.headers().get(header::CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.to_str().is_ok_and(plain)) {
@@ -88,7 +91,7 @@ fn call(tenant: &Tenant, envelope: &Element, version: &str) -> Result<String, So
         .ok_or(SoapFault::Client("The operation is unknown"))
 }
 
-/// The text of the only `fueloauth` block of the header.
+/// The text of the only `fueloauth` block of the header, which Marketing Cloud finds in any namespace.
 fn token<'a>(envelope: &'a Element, version: &str) -> Option<&'a str> {
     let mut headers = envelope
         .children
@@ -98,7 +101,7 @@ fn token<'a>(envelope: &'a Element, version: &str) -> Option<&'a str> {
     let mut blocks = header
         .children
         .iter()
-        .filter(|block| block.is(EXACTTARGET, "fueloauth") || block.is(EXACTTARGET, "oAuth"));
+        .filter(|block| ["fueloauth", "oAuth"].contains(&&*block.name));
     let block = blocks.next().filter(|_| blocks.next().is_none())?;
     (block.name == "fueloauth" && block.children.is_empty()).then(|| block.text.trim())
 }
@@ -158,7 +161,6 @@ const WSDL: &str = include_str!("soap/partner.wsdl");
 
 const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const SOAP_12: &str = "http://www.w3.org/2003/05/soap-envelope";
-const EXACTTARGET: &str = "http://exacttarget.com";
 const PARTNER: &str = "http://exacttarget.com/wsdl/partnerAPI";
 const SECURITY: &str = "xmlns:q0=\"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd\"";
 
@@ -200,6 +202,10 @@ mod tests {
             ),
             (
                 "<s:Header><fueloauth>abc</fueloauth></s:Header>".to_owned(),
+                Some("abc"),
+            ),
+            (
+                format!("<s:Header>{element}<fueloauth>abc</fueloauth></s:Header>"),
                 None,
             ),
             ("<s:Header></s:Header>".to_owned(), None),

@@ -3,6 +3,7 @@
 //! Refresh tokens are used once. So there is one call at a time per refresh token, in a task of its
 //! own that no client can cancel, and its result stays for requests that still bring the old cookie.
 
+mod error;
 mod spans;
 mod switch;
 mod together;
@@ -23,22 +24,19 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 pub use super::changes::Renewed;
+pub use error::RefreshError;
 pub use switch::Switched;
 
 use super::changes::Changes;
 use super::cookie::CookieStore;
 use super::cookie::SealedSession;
-use super::cookie::TooLarge;
 use super::live::Live;
 use super::model::Session;
 use super::shared::Replicas;
-use super::shared::StoreError;
 use crate::crypto::secret::RefreshToken;
-use crate::fault::Fault;
 use crate::oauth::Directory;
 use crate::oauth::Identity;
 use crate::oauth::Subdomain;
-use crate::oauth::endpoint::TokenError;
 use crate::oauth::error::Consequence;
 use crate::oauth::provider::BusinessUnit;
 use crate::oauth::token::Granted;
@@ -241,7 +239,10 @@ impl Refresher {
                 LATE_COMERS
             }
             Outcome::Unavailable { error, .. } => {
-                tracing::warn!(event = "token.refresh", session = %session.id, %error, "Token not renewed; the session is kept.");
+                tracing::warn!(
+                    event = "token.refresh", session = %session.id, %error, setup = error.in_setup(),
+                    "Token not renewed; the session is kept."
+                );
                 COOL_DOWN
             }
         };
@@ -451,47 +452,6 @@ impl Outcome {
             },
             Self::Kept => labels::Refresh::Kept,
             Self::Unavailable { .. } => labels::Refresh::Unavailable,
-        }
-    }
-}
-
-/// Why there are no new tokens.
-#[derive(Debug, thiserror::Error)]
-pub enum RefreshError {
-    /// The provider never gave a refresh token.
-    #[error("the session has no refresh token")]
-    NoToken,
-    /// The provider's answer.
-    #[error(transparent)]
-    Provider(#[from] TokenError),
-    /// Another replica signed the session out.
-    #[error("the session was ended elsewhere")]
-    Gone,
-    /// Another replica has been renewing the session for too long.
-    #[error("another replica is renewing the session")]
-    Elsewhere,
-    /// The new token is another person's.
-    #[error("the new token belongs to somebody else")]
-    Stranger,
-    /// The store that keeps the session does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The new tokens do not fit the cookies.
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-}
-
-impl RefreshError {
-    /// What a request is told that cannot go on without new tokens.
-    pub const fn fault(&self) -> Fault {
-        match self {
-            Self::Store(_) => Fault::StoreUnavailable,
-            Self::NoToken
-            | Self::Provider(_)
-            | Self::Gone
-            | Self::Elsewhere
-            | Self::Stranger
-            | Self::TooLarge(_) => Fault::RefreshUnavailable,
         }
     }
 }

@@ -29,7 +29,8 @@ const FRAME: [(&str, &str); 4] = [
     ("sec-fetch-site", "cross-site"),
 ];
 
-async fn framed(browser: &mut Browser, path: &str) -> Answer {
+/// A navigation in a frame of Marketing Cloud.
+pub async fn framed(browser: &mut Browser, path: &str) -> Answer {
     browser.send(Method::GET, path, &FRAME, Bytes::new()).await
 }
 
@@ -42,7 +43,7 @@ fn policies(answer: &Answer) -> Vec<&str> {
 }
 
 /// The value of a `data-` attribute or `href`.
-fn attribute(page: &str, name: &str) -> String {
+pub fn attribute(page: &str, name: &str) -> String {
     let (_, rest) = page.split_once(&format!("{name}=\"")).expect(name);
     let (value, _) = rest.split_once('"').expect("ends");
     value.replace("&#38;", "&").replace("&amp;", "&")

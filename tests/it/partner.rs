@@ -66,6 +66,35 @@ async fn a_persons_calls_all_go_to_the_persons_own_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_persons_envelopes_go_to_the_persons_own_tenant() {
+    let gate = gate("any", "").await;
+    let soap = gate.changed(|text| text.replace("to: rest", "to: soap"));
+    let mut browser = gate.signed_in("priya").await.through(soap.address);
+    let fields = [
+        ("content-type", "text/xml"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let mut retrieve = async || {
+        let envelope = crate::soap::retrieve(crate::soap::SOAP_11, "", "BusinessUnit");
+        let path = "/mc/rest/Service.asmx";
+        let answer = browser.send(Method::POST, path, &fields, envelope.into());
+        answer.await
+    };
+    let answer = retrieve().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.text().contains("<ID>1001</ID>"), "{answer:?}");
+    // A token that is refused is renewed there, too.
+    gate.advance(60);
+    let acme = control(&gate, ACME);
+    acme.set_fault(Place::Soap, Fault::TokenExpired, Some(1));
+    assert_eq!(retrieve().await.status, 200);
+    let stats = acme.stats();
+    assert_eq!((stats.soap_calls, stats.refreshes), (3, 1));
+    let home = gate.control().stats();
+    assert_eq!((home.soap_calls, home.token_calls), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_packages_own_people_sign_in_as_before() {
     let gate = gate("any", "").await;
     let mut browser = gate.signed_in("ada").await;

@@ -204,7 +204,7 @@ async fn a_hundred_megabytes_pass_in_little_memory() {
 }
 
 /// The program in front of `tenant`, and its address.
-async fn serve(
+pub async fn serve(
     folder: &std::path::Path,
     sandbox: &Sandbox,
     tenant: &str,

@@ -291,9 +291,11 @@ impl std::fmt::Debug for Injector {
     }
 }
 
-/// A header block that Marketing Cloud takes for a token: the present one, or that of old packages.
+/// A header block that Marketing Cloud may take for a token: the present one, or that of old packages.
+/// Many clients write it without its namespace, or in that of the envelope, and are understood.
 fn is_token(tag: &Tag<'_>) -> bool {
-    tag.is(EXACTTARGET, "fueloauth") || tag.is(EXACTTARGET, "oAuth")
+    let named = |name| tag.local().eq_ignore_ascii_case(name);
+    named("fueloauth") || named("oAuth")
 }
 
 const NO_BODY: EnvelopeError = EnvelopeError::Structure("the envelope has no Body");

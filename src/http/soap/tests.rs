@@ -82,13 +82,22 @@ fn the_token_stands_in_the_header_and_nothing_else_changes() {
             "!text where only elements have their place",
         ),
         (
-            "<s:Envelope {11} xmlns:f='http://exacttarget.com'><s:Header> <f:fueloauth s:mustUnderstand='1'>x<y>z</y><!-- c --></f:fueloauth><oAuth xmlns=\"http://exacttarget.com\"><oAuthToken>1</oAuthToken></oAuth>\t<f:fueloauth/><f:Fueloauth/></s:Header><s:Body/></s:Envelope>",
-            "<s:Envelope {11} xmlns:f='http://exacttarget.com'><s:Header>@ \t<f:Fueloauth/></s:Header><s:Body/></s:Envelope>",
+            "<s:Envelope {11} xmlns:f='http://exacttarget.com'><s:Header> <f:fueloauth s:mustUnderstand='1'>x<y>z</y><!-- c --></f:fueloauth><oAuth xmlns=\"http://exacttarget.com\"><oAuthToken>1</oAuthToken></oAuth>\t<f:fueloauth/><f:Fuel/></s:Header><s:Body/></s:Envelope>",
+            "<s:Envelope {11} xmlns:f='http://exacttarget.com'><s:Header>@ \t<f:Fuel/></s:Header><s:Body/></s:Envelope>",
+        ),
+        // In no namespace, in the envelope's, in others, in other letters: it is read as well.
+        (
+            "<s:Envelope {11}><s:Header><fueloauth>k</fueloauth><fueloauth xmlns=\"http://exacttarget.com/\">k</fueloauth><s:fueloauth>k</s:fueloauth><FuelOAuth/><oauth>k</oauth></s:Header><s:Body/></s:Envelope>",
+            "<s:Envelope {11}><s:Header>@</s:Header><s:Body/></s:Envelope>",
+        ),
+        (
+            "<Envelope {12}><Header><fueloauth>k<Header/></fueloauth>\n</Header><Body/></Envelope>",
+            "<Envelope {12}><Header>@\n</Header><Body/></Envelope>",
         ),
         // The same names elsewhere are none of our business.
         (
-            "<s:Envelope {11}><s:Header><w><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth></w><fueloauth>k</fueloauth><fueloauth xmlns=\"http://exacttarget.com/\">k</fueloauth></s:Header><s:Body><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth> ]] > </s:Body></s:Envelope>",
-            "<s:Envelope {11}><s:Header>@<w><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth></w><fueloauth>k</fueloauth><fueloauth xmlns=\"http://exacttarget.com/\">k</fueloauth></s:Header><s:Body><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth> ]] > </s:Body></s:Envelope>",
+            "<s:Envelope {11}><s:Header><w><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth></w></s:Header><s:Body><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth> ]] > </s:Body></s:Envelope>",
+            "<s:Envelope {11}><s:Header>@<w><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth></w></s:Header><s:Body><fueloauth xmlns=\"http://exacttarget.com\">k</fueloauth> ]] > </s:Body></s:Envelope>",
         ),
         // A `Header` in the body is not the header.
         (

@@ -72,8 +72,10 @@ impl Reader {
             Piece::Text { blank: false, .. } if self.path.is_empty() => {
                 self.verdict = Verdict::Other;
             }
-            Piece::Text { bytes, .. } => self.text.extend_from_slice(bytes),
-            Piece::Other { .. } => {}
+            Piece::Text { bytes, .. } | Piece::Other { bytes, cdata: true } => {
+                self.text.extend_from_slice(bytes);
+            }
+            Piece::Other { cdata: false, .. } => {}
         }
         Ok(())
     }
@@ -96,7 +98,9 @@ impl Reader {
     }
 
     fn close(&mut self) {
-        let text = String::from_utf8_lossy(&self.text).into_owned();
+        // Text holds no `<` and no `]]>` but those of sections.
+        let text = String::from_utf8_lossy(&self.text).replace("<![CDATA[", "");
+        let text = text.replace("]]>", "");
         let text = text.trim();
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         match path.as_slice() {

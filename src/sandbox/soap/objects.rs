@@ -99,11 +99,17 @@ fn seed(kind: Kind, person: &Person) -> Vec<Object> {
             .iter()
             .map(|key| object(vec![(*key).to_owned(), (*key).to_owned(), String::new()]))
             .collect(),
-        Kind::BusinessUnit => people::business_units()
-            .into_iter()
-            .filter(|unit| person.business_units.contains(&unit.mid))
-            .map(|unit| object(vec![unit.mid.to_string(), unit.mid.to_string(), unit.name]))
-            .collect(),
+        Kind::BusinessUnit => {
+            let known = people::business_units();
+            let name = |mid: u64| {
+                let unit = known.iter().find(|unit| unit.mid == mid);
+                unit.map_or_else(|| format!("Business unit {mid}"), |unit| unit.name.clone())
+            };
+            let units = person.business_units.iter();
+            units
+                .map(|&mid| object(vec![mid.to_string(), mid.to_string(), name(mid)]))
+                .collect()
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub const RECORDS: Seeds = &[b"", b"\0\x11\x01", b"\0\x20\xff\0\x40\x00"];
 
 pub const SOAP: Seeds = &[
     b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header><a:T xmlns:a='u' s:mustUnderstand=\"1\">&#x41;&amp;<![CDATA[x]]></a:T></s:Header><s:Body b=\"2\"/></s:Envelope>",
-    b"<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope' xmlns:f='http://exacttarget.com'><Header><f:fueloauth>x<y/></f:fueloauth><f:oAuth/></Header><!-- c --><Body><fueloauth xmlns=\"http://exacttarget.com\"/>]] &gt;</Body></Envelope>\n",
+    b"<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope' xmlns:f='http://exacttarget.com'><Header><f:fueloauth>x<y/></f:fueloauth><f:oAuth/><fueloauth>z</fueloauth></Header><!-- c --><Body><fueloauth xmlns=\"http://exacttarget.com\"/>]] &gt;</Body></Envelope>\n",
     b"<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Header/><?p q?><s:Body>text</s:Body></s:Envelope>",
     b"<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><s:Fault><faultcode xmlns:q0='wss'>q0:Security</faultcode><faultstring>Token Expired</faultstring></s:Fault></s:Body></s:Envelope>",
 ];
