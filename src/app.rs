@@ -439,6 +439,16 @@ pub enum StartError {
     /// The exporter of traces cannot be made.
     #[error(transparent)]
     Traces(#[from] ExporterError),
+    /// A store does not answer for a site that another configuration adds.
+    #[error(
+        "the session store has not answered for the new site {host} within {} s; it is tried again", after.as_secs()
+    )]
+    Store {
+        /// The site.
+        host: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The system refused a thread or a socket.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),

@@ -1,7 +1,7 @@
 //! Logs, the access record, the vocabulary of metrics, traces.
 
 pub mod access;
-mod escape;
+pub(crate) mod escape;
 pub mod log;
 pub mod metrics;
 pub mod sampling;

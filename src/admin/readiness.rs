@@ -35,6 +35,12 @@ impl Readiness {
         self.started.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the store answers, or sessions do without one.
+    pub fn has_its_store(&self) -> bool {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.as_ref().is_none_or(|store| *store.borrow())
+    }
+
     /// No more traffic should come. Stays so until the end.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -50,8 +56,7 @@ impl Readiness {
     /// Why no traffic should come; empty if it should.
     pub fn obstacles(&self) -> Vec<&'static str> {
         let draining = self.draining.load(Ordering::Relaxed);
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let alone = store.as_ref().is_some_and(|store| !*store.borrow());
+        let alone = !self.has_its_store();
         let further = [(draining, "draining"), (alone, "session_store")];
         let further = further.into_iter().filter(|(is, _)| *is);
         let mut obstacles = self.unstarted();

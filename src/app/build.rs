@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Ports;
 use super::StartError;
 use super::metrics;
+use super::reload::Newcomer;
 use super::reread::CertificateFiles;
 use super::reread::Group;
 use super::reread::KeyFiles;
@@ -135,6 +136,7 @@ pub(super) fn house(
         mut groups,
         ready,
         stores,
+        newcomers,
         sources: tenants,
     } = builder;
     let several = !others.is_empty();
@@ -185,6 +187,7 @@ pub(super) fn house(
         sources,
         registry,
         store,
+        newcomers,
     })
 }
 
@@ -231,7 +234,8 @@ fn all(mut each: Vec<watch::Receiver<bool>>, control: &Handle) -> Option<watch::
     if each.len() < 2 {
         return each.pop();
     }
-    let (whole, answer) = watch::channel(false);
+    // What has answered all along is not taken for silent until somebody looks.
+    let (whole, answer) = watch::channel(each.iter().all(|one| *one.borrow()));
     control.spawn(async move {
         loop {
             let now = each.iter_mut().all(|one| *one.borrow_and_update());
@@ -319,4 +323,6 @@ pub(super) struct Built {
     pub(super) registry: Registry,
     /// Whether the session store answers.
     pub(super) store: Option<watch::Receiver<bool>>,
+    /// Sites that have no connection to it yet.
+    pub(super) newcomers: Vec<Newcomer>,
 }

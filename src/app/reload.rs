@@ -3,6 +3,7 @@
 //! with. If anything is wrong with it, nothing changes.
 
 mod look;
+mod stores;
 
 use std::io;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::net::settings::Drain;
 use crate::net::settings::Tls;
 use crate::net::tls::ServerTls;
 use look::Looks;
+pub(super) use stores::Newcomer;
 
 /// Takes over configurations, one at a time.
 pub struct Reloader {
@@ -249,6 +251,10 @@ impl Reloader {
         let (limits, trusted) = (config.limits, config.trusted_proxies.clone());
         let ledger = Some(standing.ledger.clone());
         let built = build::house(config, &self.ground, ledger, identity, &snapshot.upstreams)?;
+        // Where no traffic comes for want of a store already, nothing is kept by waiting for one.
+        if self.ground.readiness.has_its_store() {
+            stores::wait_for(built.newcomers, &self.ground.control)?;
+        }
         // From here on nothing can go wrong.
         for step in built.steps {
             step();

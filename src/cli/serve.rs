@@ -114,6 +114,6 @@ fn fault(error: &StartError) -> CommandFault {
         | StartError::Provider(_)
         | StartError::Traces(_) => CommandFault::Unusable,
         StartError::Bind { .. } => CommandFault::CannotListen,
-        StartError::System(_) => CommandFault::System,
+        StartError::Store { .. } | StartError::System(_) => CommandFault::System,
     }
 }

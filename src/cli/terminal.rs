@@ -12,6 +12,7 @@ use anstyle::Style;
 
 use crate::config::Environment;
 use crate::config::Mark;
+use crate::telemetry::escape::is_obeyed;
 
 /// Standard output and standard error.
 #[derive(Clone, Copy, Debug)]
@@ -141,10 +142,11 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
-/// A text that others had a part in: without what would move a terminal's cursor or change its title.
+/// A text that others had a part in: without what would move a terminal's cursor, turn
+/// its text round or change its title.
 pub(super) fn harmless(text: &str) -> String {
     let shown = |c: char| {
-        if c.is_control() && c != '\n' {
+        if is_obeyed(c) && c != '\n' {
             '\u{fffd}'
         } else {
             c
@@ -180,8 +182,8 @@ mod tests {
     #[test]
     fn others_do_not_write_to_the_terminal_as_they_like() {
         assert_eq!(
-            harmless("a\x1b]0;title\x07b\rc\nd\u{9b}2J"),
-            "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\nd\u{fffd}2J"
+            harmless("a\x1b]0;title\x07b\rc\nd\u{9b}2J\u{202e}e"),
+            "a\u{fffd}]0;title\u{fffd}b\u{fffd}c\nd\u{fffd}2J\u{fffd}e"
         );
     }
 }

@@ -1,12 +1,17 @@
 //! Ending a sign-in: the callback is checked, its code exchanged, the person read, the session set.
 
-use std::net::IpAddr;
+mod spans;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
 use tracing::Instrument as _;
+
+use spans::Asked;
+use spans::Spans;
+use spans::noted;
 
 use super::Gateway;
 use super::browser_cookies::set_cookies;
@@ -50,7 +55,7 @@ impl Worker {
             }) => match self.gateway.provider.tenant_of(tssd) {
                 Ok(tenant) => {
                     let code = Redemption { code, tenant };
-                    self.granted(code, &state, parts, record.client()).await
+                    self.granted(code, &state, parts, record).await
                 }
                 Err(error) => Err(Failed {
                     fault: error.fault(),
@@ -103,9 +108,9 @@ impl Worker {
         code: Redemption,
         state: &State,
         parts: &Parts,
-        client: IpAddr,
+        record: &Record,
     ) -> Result<Reply, Failed> {
-        let gateway = &self.gateway;
+        let (gateway, client) = (&self.gateway, record.client());
         let failed = |fault| Failed {
             fault,
             state: State::parse(&state.to_text()).ok(),
@@ -131,7 +136,7 @@ impl Worker {
             return Err(failed(Fault::CodeRefused));
         }
         let mut session = self
-            .exchange(code, transaction.verifier)
+            .exchange(code, transaction.verifier, record)
             .await
             .map_err(|error| {
                 let fault = error.fault();
@@ -280,10 +285,14 @@ impl Worker {
         &self,
         code: Redemption,
         verifier: Option<CodeVerifier>,
+        record: &Record,
     ) -> Result<Session, SignInError> {
+        let ours = code.tenant.is_none().then_some(&self.gateway.provider.auth);
+        let spans = Spans::below(record.context(), self.tracer.as_ref(), ours);
         let gateway = Arc::clone(&self.gateway);
         let span = gateway.span.clone();
-        let work = async move { sign_in(&gateway, code, verifier).await }.instrument(span);
+        let work =
+            async move { sign_in(&gateway, code, verifier, spans.as_ref()).await }.instrument(span);
         let task = self.gateway.tasks.spawn_on(work, &self.gateway.control);
         task.await.unwrap_or(Err(SignInError::Defect))
     }
@@ -295,10 +304,13 @@ async fn sign_in(
     gateway: &Gateway,
     Redemption { code, tenant }: Redemption,
     verifier: Option<CodeVerifier>,
+    spans: Option<&Spans>,
 ) -> Result<Session, SignInError> {
     let endpoint = gateway.directory.at(tenant.as_ref())?;
-    let granted = endpoint.exchange(code, verifier).await?;
-    let identity = endpoint.userinfo(&granted.tokens.access).await;
+    let exchange = endpoint.exchange(code, verifier);
+    let granted = noted(spans, gateway, Asked::Exchange, exchange).await?;
+    let identity = endpoint.userinfo(&granted.tokens.access);
+    let identity = noted(spans, gateway, Asked::Person, identity).await;
     let identity = identity.map_err(SignInError::Unidentified)?;
     let now = gateway.clock.now();
     let policy = gateway.store.policy;

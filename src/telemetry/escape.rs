@@ -1,11 +1,15 @@
 //! Text of strangers as it may stand in a log or a trace: whoever shows it obeys nothing in it.
 
+mod line;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub(super) use line::Escaped;
+
 /// Whether a terminal, or a reader of lines, would obey this character instead of showing it. JSON's own
 /// escapes (RFC 8259 section 7) leave DEL, C1, the separators and the overrides of direction as they are.
-pub(super) fn is_obeyed(c: char) -> bool {
+pub(crate) fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -7,6 +7,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::escape::Escaped;
 use super::settings::LogFormat;
 use super::settings::LogLevel;
 use super::settings::LogSettings;
@@ -27,7 +28,7 @@ where
 {
     let registry = tracing_subscriber::registry().with(filter(settings.level));
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(Escaped(writer))
         .with_ansi(false);
     match settings.format {
         LogFormat::Json => Box::new(registry.with(layer.json().flatten_event(true))),
@@ -59,6 +60,7 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+    use crate::telemetry::escape::is_obeyed;
 
     #[test]
     fn only_our_own_lines_go_below_warnings() {
@@ -98,24 +100,49 @@ mod tests {
         }
     }
 
+    /// What is written of what `say` says.
+    fn written(format: LogFormat, say: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let written = memory.clone();
+        let settings = LogSettings {
+            level: LogLevel::Trace,
+            format,
+            ..LogSettings::default()
+        };
+        let log = subscriber(settings, move || memory.clone());
+        tracing::subscriber::with_default(log, say);
+        let text = written.0.lock().expect("free").clone();
+        String::from_utf8(text).expect("text")
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_in_every_line() {
+        let stranger = "a\u{9b}31m\u{85}\u{7f}\u{2028}\u{2029}\u{202e}\u{2066}\u{1b}[2J\r\nb\u{fc}";
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let text = written(format, || {
+                tracing::info!(event = "x", path = stranger, "A sentence.");
+                tracing::info!(debugged = ?[stranger], error = %stranger, "Another.");
+                tracing::warn!(target: "other", "{stranger}");
+            });
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 3, "{text}");
+            assert!(text.ends_with('\n') && text.contains('\u{fc}'), "{text}");
+            assert!(!lines.concat().contains(is_obeyed), "{text:?}");
+            if format == LogFormat::Json {
+                let line: serde_json::Value = serde_json::from_str(lines[0]).expect("JSON");
+                assert_eq!(line["path"], stranger);
+            }
+        }
+    }
+
     #[test]
     fn what_other_crates_print_of_a_head_is_not_written() {
         for format in [LogFormat::Json, LogFormat::Text] {
-            let memory = Memory::default();
-            let written = memory.clone();
-            let settings = LogSettings {
-                level: LogLevel::Trace,
-                format,
-                ..LogSettings::default()
-            };
-            let log = subscriber(settings, move || memory.clone());
-            tracing::subscriber::with_default(log, || {
+            let text = written(format, || {
                 tracing::trace!(target: "hyper::proto::h1", "authorization: Bearer hunter2");
                 tracing::info!(target: "h2::frame", "cookie: hunter2");
                 tracing::trace!(target: "sidegate::gateway", "ours");
             });
-            let text = written.0.lock().expect("free").clone();
-            let text = String::from_utf8(text).expect("text");
             assert!(text.contains("ours") && !text.contains("hunter2"), "{text}");
         }
     }

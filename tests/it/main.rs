@@ -65,6 +65,7 @@ mod reload;
 mod reload_connections;
 mod reload_process;
 mod reload_records;
+mod reload_store;
 mod replay;
 mod replicas;
 mod resets;

@@ -133,6 +133,68 @@ async fn what_is_spoken_binds_those_who_are_there() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_switched_off_and_on_at_the_same_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (puppet, ..) = waiting().await;
+    let with: Change = str::to_owned;
+    let without: Change = |text| {
+        let lines = text.lines().filter(|line| !line.starts_with("tls:"));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let gate = with_files(folder.path(), &puppet).await;
+    for round in 0..2 {
+        let mut encrypted = connect(&gate).await;
+        assert_eq!(
+            ask(&gate, &mut encrypted, "/x").await,
+            Some(Answered::GoesOn)
+        );
+        assert_eq!(gate.take_over(without).expect("good"), [""; 0], "{round}");
+        assert_ne!(
+            ask(&gate, &mut encrypted, "/x").await,
+            Some(Answered::GoesOn)
+        );
+        ends(&mut encrypted).await;
+        assert!(tls::connect(&gate, &["http/1.1"]).await.is_none());
+        let mut plain = TcpStream::connect(gate.address()).await.expect("connects");
+        assert_eq!(ask(&gate, &mut plain, "/x").await, Some(Answered::GoesOn));
+        assert_eq!(gate.take_over(with).expect("good"), [""; 0], "{round}");
+        assert_ne!(ask(&gate, &mut plain, "/x").await, Some(Answered::GoesOn));
+        ends(&mut plain).await;
+        let mut plain = TcpStream::connect(gate.address()).await.expect("connects");
+        say(&gate, &mut plain, "/x").await;
+        let mut heard = Vec::new();
+        let _cut = in_time(plain.read_to_end(&mut heard)).await;
+        assert!(!heard.starts_with(b"HTTP/1.1 200"), "not in the clear");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_came_with_a_reload_is_renewed_like_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (puppet, ..) = waiting().await;
+    let gate = Gate::with(Plan {
+        routes: puppet.route(", access: public"),
+        ..Plan::default()
+    })
+    .await;
+    certificate(folder.path());
+    let at = folder.path().display();
+    let tls = format!("tls: {{ certificate_file: {at}/tls.crt, key_file: {at}/tls.key }}\n");
+    let waiting = gate.take_over(|text| format!("{tls}{text}")).expect("good");
+    assert_eq!(waiting, [""; 0]);
+    let shown = async || {
+        let stream = tls::connect(&gate, &["http/1.1"]).await.expect("TLS");
+        let shown = stream.get_ref().1.peer_certificates().expect("some");
+        shown.first().expect("one").to_vec()
+    };
+    let first = shown().await;
+    certificate(folder.path());
+    assert_eq!(shown().await, first, "not read yet");
+    gate.app().reread();
+    assert_ne!(shown().await, first);
+}
+
 /// What becomes of a configuration.
 type Change = fn(&str) -> String;
 

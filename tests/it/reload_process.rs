@@ -122,6 +122,27 @@ async fn a_file_that_is_written_in_two_steps_is_taken_over_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_while_a_change_settles_takes_it_over_once() {
+    let tools = [saying("0").await, saying("1").await, saying("2").await];
+    let texts = tools
+        .each_ref()
+        .map(|tool| text(tool, "").replace("access: false", "access: false, level: debug"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut gateway = serving::start(folder.path(), &texts[0]).await;
+    write(folder.path(), &texts[1]);
+    assert!(gateway.running.line("files.unsettled").await.is_some());
+    process::send("HUP", gateway.running.pid());
+    applied(&mut gateway).await;
+    assert_eq!(ask(&gateway).await, (200, "1".to_owned()));
+    let once_more = gateway.running.line(APPLIED);
+    assert!(tokio::time::timeout(SETTLE * 2, once_more).await.is_err());
+    write(folder.path(), &texts[2]);
+    applied(&mut gateway).await;
+    assert_eq!(ask(&gateway).await, (200, "2".to_owned()));
+    assert_eq!(status(&gateway).await["configuration"]["reloads"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_volume_of_kubernetes_is_followed() {
     let (old, new) = (saying("old").await, saying("new").await);
     let folder = tempfile::tempdir().expect("a folder");

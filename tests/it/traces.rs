@@ -150,6 +150,46 @@ async fn a_refresh_has_a_span_below_the_session_that_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_has_spans_for_what_the_provider_is_asked() {
+    let collector = Collector::start().await;
+    let gate = gate(&collector, "1").await;
+    gate.signed_in("ada").await;
+    let provider = gate.sandbox.origin().clone();
+    gate.control().set_fault(
+        sidegate::sandbox::Place::Token,
+        sidegate::sandbox::Fault::InvalidGrant,
+        Some(1),
+    );
+    let mut other = gate.browser();
+    assert_ne!(other.sign_in("/", "ada").await.status, 303);
+    gate.stop().await;
+    let spans = collector.spans();
+    let person = spans.one("userinfo");
+    let (failed, good): (Vec<_>, Vec<_>) = spans.all("exchange").partition(|span| is_error(span));
+    let ([failed], [good]) = (&*failed, &*good) else {
+        panic!("{spans:#?}");
+    };
+    let about = attributes(&failed.attributes);
+    assert!(about["error.type"].starts_with("SG-"), "{about:?}");
+    for (span, path) in [(good, "/v2/token"), (&person, "/v2/userinfo")] {
+        assert_eq!(span.kind(), SpanKind::Client);
+        assert!(!is_error(span));
+        let about = attributes(&span.attributes);
+        assert_eq!(about["url.path"], path);
+        assert_eq!(about["server.address"], provider.host());
+        assert_eq!(about["server.port"], provider.port().to_string());
+        let mut callbacks = spans
+            .all("GET /oauth2/")
+            .filter(|callback| callback.span_id == span.parent_span_id);
+        let callback = callbacks.next().expect("the callback waits");
+        assert_eq!(callback.trace_id, span.trace_id);
+        assert!(callback.start_time_unix_nano <= span.start_time_unix_nano);
+        assert_ne!(span.span_id, callback.span_id);
+    }
+    assert_ne!(good.span_id, person.span_id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_that_fails_is_an_error() {
     let collector = Collector::start().await;
     let gate = gate(&collector, "1").await;

@@ -17,6 +17,7 @@ use crate::admin::TenantSource;
 use crate::app::Ports;
 use crate::app::StartError;
 use crate::app::metrics;
+use crate::app::reload::Newcomer;
 use crate::app::reread::ClientSecretFiles;
 use crate::app::reread::Group;
 use crate::app::reread::SigningSecretFiles;
@@ -91,6 +92,8 @@ pub(super) struct Builder<'a> {
     pub(super) groups: Vec<Box<dyn Group>>,
     pub(super) ready: Vec<watch::Receiver<bool>>,
     pub(super) stores: Vec<watch::Receiver<bool>>,
+    /// Of sites that were not there before.
+    pub(super) newcomers: Vec<Newcomer>,
     pub(super) sources: Vec<TenantSource>,
 }
 
@@ -110,6 +113,7 @@ impl<'a> Builder<'a> {
             groups: Vec::new(),
             ready: Vec::new(),
             stores: Vec::new(),
+            newcomers: Vec::new(),
             sources: Vec::new(),
         }
     }
@@ -312,6 +316,10 @@ impl Builder<'_> {
             refresher = refresher.together_with(Arc::clone(&shared.replicas));
             records.clone_from(&shared.records);
             self.ready.push(shared.ready.clone());
+            if known_store.is_none() {
+                self.newcomers
+                    .push((store.host.clone(), shared.ready.clone()));
+            }
             self.stores.push(shared.link.subscribe());
             let (shared, store) = (Arc::clone(shared), Arc::clone(&store));
             self.steps.push(Box::new(move || shared.tell_as(&store)));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sidegate::app::App;
 use sidegate::app::Ports;
+use sidegate::app::StartError;
 use sidegate::config::Config;
 use sidegate::config::Environment;
 use sidegate::crypto::MasterKey;
@@ -124,9 +125,20 @@ impl House {
 
     /// Puts another configuration into force while the gateway runs.
     pub fn take_over(&self, text: &str) {
+        assert_eq!(self.turn_to(text).expect("good"), [""; 0]);
+    }
+
+    /// Tries to.
+    pub fn turn_to(&self, text: &str) -> Result<Vec<&'static str>, StartError> {
         let config = configuration(text, &self.key);
-        let waiting = tokio::task::block_in_place(|| self.app.take_over(config));
-        assert_eq!(waiting.expect("good"), [""; 0]);
+        tokio::task::block_in_place(|| self.app.take_over(config))
+    }
+
+    /// What a probe is told.
+    pub async fn readiness(&self) -> (u16, String) {
+        let mut admin = Browser::new(self.app.admin_address());
+        let answer = admin.fetch("/readyz").await;
+        (answer.status, answer.text())
     }
 
     /// Where all connections go.

@@ -68,6 +68,11 @@ impl Looked {
         std::fs::write(self.folder.path().join(name), text).expect("our own file");
     }
 
+    /// As SIGHUP does.
+    fn ask(&self) -> Reload {
+        self.begun.reloader.reload(Trigger::Asked)
+    }
+
     /// Looks so long after the beginning.
     fn look(&self, millis: u64) -> (bool, Arc<State>) {
         let now = self.first + Duration::from_millis(millis);
@@ -109,6 +114,45 @@ async fn half_a_file_is_never_in_force() {
     looked.write("sidegate.yaml", &half);
     assert!(looked.look(again * 7).0);
     assert_eq!(looked.reloads.state().applied, 1);
+}
+
+#[tokio::test]
+async fn whoever_asks_while_something_settles_gets_it_once() {
+    let looked = Looked::at(&text(RULE), |_| {});
+    assert!(!looked.look(0).0);
+    let reloads = || looked.reloads.state().applied;
+    let changed = |number: u8| text(&format!("    require: {{ business_unit: [{number}] }}\n"));
+    // What somebody asks for is what is there, and is not taken again when it would have settled.
+    looked.write("sidegate.yaml", &changed(2));
+    assert!(looked.look(100).0);
+    assert!(matches!(looked.ask(), Reload::Applied(_)));
+    for at in [1_200, 1_300, 40_000] {
+        assert_eq!((looked.look(at).0, reloads()), (false, 1), "{at}");
+    }
+    // Half of it was there: the rest is taken over by itself.
+    looked.write("sidegate.yaml", &text(""));
+    assert!(looked.look(50_000).0);
+    assert!(matches!(looked.ask(), Reload::Applied(_)));
+    looked.write("sidegate.yaml", &changed(3));
+    assert!(looked.look(50_500).0, "settles anew");
+    assert!(looked.look(51_400).0);
+    assert_eq!((looked.look(51_500).0, reloads()), (false, 3));
+    // Half of it was no good: the rest is taken over all the same, and the refusal is over.
+    looked.write("sidegate.yaml", "routes: [");
+    assert!(looked.look(60_000).0);
+    assert_eq!(looked.ask(), Reload::Refused);
+    looked.write("sidegate.yaml", &changed(4));
+    assert!(looked.look(60_100).0);
+    assert_eq!((looked.look(61_100).0, reloads()), (false, 4));
+    assert!(looked.reloads.state().refused.is_none());
+    // What comes back to what is in force is no change.
+    looked.write("sidegate.yaml", &changed(5));
+    assert!(looked.look(70_000).0);
+    looked.write("sidegate.yaml", &changed(4));
+    assert!(matches!(looked.ask(), Reload::Applied(_)));
+    for at in [70_500, 71_000, 72_000] {
+        assert_eq!((looked.look(at).0, reloads()), (false, 5), "{at}");
+    }
 }
 
 #[tokio::test]
