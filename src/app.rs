@@ -5,6 +5,7 @@ mod metrics;
 mod pulse;
 mod reload;
 mod reread;
+mod serving;
 pub mod sockets;
 mod terms;
 mod worker;
