@@ -1,6 +1,7 @@
 //! The composition root: a configuration becomes listeners, workers and a control runtime.
 
 mod build;
+mod inline;
 mod metrics;
 mod pulse;
 mod reload;
@@ -52,6 +53,7 @@ use crate::upstream::Resolve;
 use crate::upstream::SystemResolver;
 use crate::upstream::UpstreamTlsError;
 use build::Ground;
+pub use inline::Inline;
 use pulse::Pulse;
 pub use reload::Reload;
 pub use reload::Reloader;

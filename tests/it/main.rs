@@ -41,6 +41,7 @@ mod handover;
 mod headers;
 mod http2;
 mod idle;
+mod inline;
 mod journey;
 mod leaks;
 mod limits;
