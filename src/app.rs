@@ -1,10 +1,12 @@
 //! The composition root: a configuration becomes listeners, workers and a control runtime.
 
 mod build;
+mod inline;
 mod metrics;
 mod pulse;
 mod reload;
 mod reread;
+mod serving;
 pub mod sockets;
 mod terms;
 mod worker;
@@ -51,6 +53,7 @@ use crate::upstream::Resolve;
 use crate::upstream::SystemResolver;
 use crate::upstream::UpstreamTlsError;
 use build::Ground;
+pub use inline::Inline;
 use pulse::Pulse;
 pub use reload::Reload;
 pub use reload::Reloader;

@@ -34,6 +34,7 @@ pub use client::Client;
 pub use client::Way;
 pub use envelope::Envelope;
 pub use error::UpstreamError;
+pub use names::InProcess;
 pub use names::Resolve;
 pub use names::Resolving;
 pub use names::SystemResolver;

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::error::UpstreamError;
+use super::names::InProcess;
 use super::names::Name;
 use super::names::Resolve;
 use super::public::is_public;
@@ -49,6 +50,7 @@ pub(super) struct Checked {
 
 enum Place {
     Unix(Arc<PathBuf>),
+    InProcess(InProcess),
     Tcp {
         host: Host,
         tls: Option<(Arc<ClientTls>, ServerName<'static>)>,
@@ -84,9 +86,12 @@ impl Endpoint {
         check_every: Option<Duration>,
         making: &Making,
     ) -> Self {
-        let place = match address {
-            Address::Unix(path) => Place::Unix(Arc::clone(path)),
-            Address::Tcp(origin) => place(origin, false, making),
+        let plain = address.scheme() == Scheme::Http;
+        let near = plain.then(|| making.resolver.in_process(address));
+        let place = match (near.flatten(), address) {
+            (Some(tool), _) => Place::InProcess(tool),
+            (None, Address::Unix(path)) => Place::Unix(Arc::clone(path)),
+            (None, Address::Tcp(origin)) => place(origin, false, making),
         };
         Self {
             protocol,
@@ -157,6 +162,7 @@ impl Endpoint {
                 let wire = stream.map(Wire::Unix).map_err(UpstreamError::Connect)?;
                 return Ok(wire.into());
             }
+            Place::InProcess(connect) => return Ok(Wire::Memory(connect()).into()),
             Place::Nameless => {
                 let error = io::Error::other("no certificate can hold the name");
                 return Err(UpstreamError::Connect(error));
@@ -266,6 +272,44 @@ pub(super) mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::crypto;
+    use crate::upstream::Resolving;
+    use crate::upstream::SystemResolver;
+
+    /// Says of everything that it is here.
+    struct Near;
+
+    impl Resolve for Near {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+            Box::pin(std::future::ready(Ok(Vec::new())))
+        }
+
+        fn in_process(&self, _: &Address) -> Option<InProcess> {
+            Some(Box::new(|| tokio::io::duplex(1).0))
+        }
+    }
+
+    #[test]
+    fn only_tools_without_tls_can_be_in_this_process() {
+        let making = |resolver: Arc<dyn Resolve>| Making {
+            resolver,
+            resolve_every: Duration::from_secs(30),
+            tls: Arc::new(ClientTls::plain(&crypto::tls::client_config())),
+        };
+        let origin = |text| Origin::parse(text).expect("an origin");
+        let tool = |text, making: &Making| {
+            let address = Address::Tcp(origin(text));
+            Endpoint::of_tool(&address, Protocol::Http1, None, making).place
+        };
+        let (near, system) = (making(Arc::new(Near)), making(Arc::new(SystemResolver)));
+        let plain = "http://127.0.0.1:3000";
+        assert!(matches!(tool(plain, &near), Place::InProcess(_)));
+        assert!(matches!(tool(plain, &system), Place::Tcp { .. }));
+        let secure = tool("https://127.0.0.1:3000", &near);
+        assert!(matches!(secure, Place::Tcp { tls: Some(_), .. }));
+        let tenant = Endpoint::of_tenant(&origin(plain), false, &near).place;
+        assert!(matches!(tenant, Place::Tcp { .. }));
+    }
 
     #[tokio::test]
     async fn the_first_address_that_answers_is_taken() {

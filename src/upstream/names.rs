@@ -11,18 +11,29 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
+use super::settings::Address;
 use crate::http::origin::is_below_localhost;
 
 /// A question that is under way.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
 
+/// How to get to a tool that runs in this process.
+pub type InProcess = Box<dyn Fn() -> DuplexStream + Send + Sync>;
+
 /// Who knows the addresses of a name. The system does; tests give other answers.
 pub trait Resolve: Send + Sync {
     /// The addresses of `host`, with `port`.
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
+
+    /// The tool at `address`, if it runs in this process, for measurements: the system knows of none. Asked
+    /// for tools without TLS only, never for a tenant.
+    fn in_process(&self, _address: &Address) -> Option<InProcess> {
+        None
+    }
 }
 
 /// The system's resolver, on a thread of its own.

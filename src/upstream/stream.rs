@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+use tokio::io::DuplexStream;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
@@ -37,6 +38,8 @@ pub(super) enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
+    /// To a tool in this process; see [`super::Resolve::in_process`].
+    Memory(DuplexStream),
 }
 
 impl From<Wire> for Stream {
@@ -54,7 +57,7 @@ impl Stream {
     pub(super) fn agreed_on_h2(&self) -> bool {
         match &self.wire {
             Wire::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
-            Wire::Plain(_) | Wire::Unix(_) => false,
+            Wire::Plain(_) | Wire::Unix(_) | Wire::Memory(_) => false,
         }
     }
 
@@ -96,6 +99,7 @@ macro_rules! either {
             Wire::Plain($stream) => $call,
             Wire::Tls($stream) => $call,
             Wire::Unix($stream) => $call,
+            Wire::Memory($stream) => $call,
         }
     };
 }

@@ -43,6 +43,7 @@ mod headers;
 mod http2;
 mod identity;
 mod idle;
+mod inline;
 mod journey;
 mod leaks;
 mod limits;

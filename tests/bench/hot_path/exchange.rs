@@ -1,162 +1,212 @@
-//! A whole request through a running gateway, one at a time over loopback: its latency, most of it the
-//! kernel's and the scheduler's. The upstream is a thread that answers every head with the same bytes.
+//! A whole request in memory, on one thread: the client's bytes go into the gateway's own connection code,
+//! the tool's answer comes out of it, and no system call is made on the way. What is left out is the
+//! kernel's part and the scheduler's. What client and tool do here is in the figures, and little.
 
-use std::io::Read as _;
-use std::io::Write as _;
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::net::TcpStream;
-use std::path::Path;
-use std::sync::Arc;
+mod client;
+mod gate;
+mod tool;
+
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use criterion::Criterion;
-use sidegate::app::App;
-use sidegate::app::Ports;
-use sidegate::config::Config;
-use sidegate::config::Environment;
+use http::Method;
+use http::Request;
 use sidegate::crypto::MasterKey;
 use sidegate::crypto::OsEntropy;
 use sidegate::http::CookieNames;
-use sidegate::time::SystemClock;
+use tokio::time::Instant;
 
 use super::sample;
+use client::Client;
+use gate::Gate;
 
 pub(crate) fn all(criterion: &mut Criterion) {
-    let key = MasterKey::generate(&OsEntropy);
-    let app = gateway(&key.to_text(), upstream());
-    let store = sample::store(key, CookieNames::new(false), HOST);
-    let cookie = sample::cookie_line(&store, &sample::session(700));
     let mut group = criterion.benchmark_group("exchange");
-    for (name, path, cookie, status) in [
-        ("forwarded with a session", "/", cookie.as_str(), "200"),
-        (
-            "answered by itself: /oauth2/auth",
-            "/oauth2/auth",
-            &cookie,
-            "202",
-        ),
-        ("refused for want of a session", "/", "", "401"),
-    ] {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\nCookie: {cookie}\r\n\r\n"
-        );
-        let mut client = Wire::connect(app.public_address());
-        assert!(
-            client
-                .exchange(&request)
-                .starts_with(&format!("HTTP/1.1 {status}")),
-            "{name}"
-        );
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| client.exchange(&request).len());
+    for case in CASES {
+        let bench = Bench::ready(case);
+        group.bench_function(case.name, |bencher| {
+            bencher.iter_custom(|count| bench.requests(count));
         });
     }
     group.finish();
-    app.stop(Duration::from_secs(1));
 }
 
-fn gateway(key: &str, upstream: SocketAddr) -> App {
-    let text = format!(
-        "public_url: http://{HOST}\nlisten: 127.0.0.1:0\nadmin_listen: 127.0.0.1:0\nworkers: 1\n\
-         log: {{ access: false }}\nmarketing_cloud:\n  subdomain: bench\n  client_id: bench\n  client_type: public\n\
-         session:\n  keys: [{{ env: KEY }}]\nroutes:\n  - {{ path: /, to: \"http://{upstream}\", token: bearer }}\n"
-    );
-    let environment: Environment = [("KEY", key)].into_iter().collect();
-    let loaded = Config::from_text("bench.yaml", &text, Path::new("."), &environment);
-    let config = loaded
-        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
-        .config;
-    let ports = Ports {
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(OsEntropy),
-        ..Ports::default()
-    };
-    App::start(config, &ports).expect("the gateway starts")
+/// `count` requests of the case called `name`, to be counted by a tool.
+pub(crate) fn counted(name: &str, count: u64) {
+    let case = CASES.iter().find(|case| case.name == name);
+    let bench = Bench::ready(case.expect("a case of this name"));
+    bench.requests(WARM);
+    counting(&bench, count);
 }
 
-/// Answers every head on every connection.
-fn upstream() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut wire = Wire {
-                    stream,
-                    buffer: Vec::new(),
-                };
-                while wire.head().is_some() {
-                    if wire.stream.write_all(ANSWER).is_err() {
-                        return;
-                    }
-                }
-            });
+/// What such a tool has to look at, and at nothing else.
+#[inline(never)]
+fn counting(bench: &Bench, count: u64) {
+    bench.requests(count);
+}
+
+/// What a client asks for, and what has to come of it.
+struct Case {
+    name: &'static str,
+    path: &'static str,
+    who: Who,
+    http2: bool,
+    status: u16,
+    /// Bytes of the answer's body, where it is the tool's.
+    from_tool: Option<usize>,
+}
+
+/// Who asks.
+enum Who {
+    /// Somebody signed in, with one and the same cookie.
+    Known,
+    /// Many who are signed in, one after the other, too many to remember.
+    Many,
+    /// Nobody, by way of a link.
+    Nobody,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "forwarded",
+        path: "/small",
+        who: Who::Known,
+        http2: false,
+        status: 200,
+        from_tool: Some(tool::SMALL),
+    },
+    Case {
+        name: "forwarded, session opened anew",
+        path: "/small",
+        who: Who::Many,
+        http2: false,
+        status: 200,
+        from_tool: Some(tool::SMALL),
+    },
+    Case {
+        name: "forwarded, 100 KB answer",
+        path: "/large",
+        who: Who::Known,
+        http2: false,
+        status: 200,
+        from_tool: Some(tool::LARGE),
+    },
+    Case {
+        name: "forwarded, HTTP/2",
+        path: "/small",
+        who: Who::Known,
+        http2: true,
+        status: 200,
+        from_tool: Some(tool::SMALL),
+    },
+    Case {
+        name: "answered by itself, /oauth2/auth",
+        path: "/oauth2/auth",
+        who: Who::Known,
+        http2: false,
+        status: 202,
+        from_tool: None,
+    },
+    Case {
+        name: "sent to sign in",
+        path: "/small",
+        who: Who::Nobody,
+        http2: false,
+        status: 302,
+        from_tool: None,
+    },
+    Case {
+        name: "refused, ambiguous target",
+        path: "/small/..%2flarge",
+        who: Who::Known,
+        http2: false,
+        status: 400,
+        from_tool: None,
+    },
+];
+
+/// A case whose answers were seen to be right.
+struct Bench {
+    gate: Gate,
+    client: Cell<Option<Client>>,
+}
+
+impl Bench {
+    fn ready(case: &Case) -> Self {
+        let key = MasterKey::generate(&OsEntropy);
+        let gate = Gate::open(&key.to_text(), case.http2);
+        let store = sample::store(key, CookieNames::new(true), sample::HOST);
+        let session = sample::session(TOKEN);
+        let cookies = || sample::cookie_line(&store, &session);
+        let requests: Rc<[_]> = match case.who {
+            Who::Nobody => [sample::navigation(case.path)].into(),
+            Who::Known => [case.request(&cookies())].into(),
+            Who::Many => (0..MANY).map(|_| case.request(&cookies())).collect(),
+        };
+        let client = gate.client(&requests, case.http2);
+        let bench = Self {
+            gate,
+            client: Cell::new(Some(client)),
+        };
+        // The first connects to the tool, the second finds that done.
+        for _ in 0..2 {
+            bench.check(case);
         }
-    });
-    address
-}
-
-struct Wire {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Wire {
-    fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the gateway listens");
-        stream.set_nodelay(true).expect("a socket");
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        bench
     }
 
-    /// Sends a request and reads its whole answer.
-    fn exchange(&mut self, request: &str) -> String {
-        self.stream.write_all(request.as_bytes()).expect("sent");
-        let head = self.head().expect("an answer");
-        let length = head
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-length: ")?
-                    .parse()
-                    .ok()
-            })
-            .unwrap_or(0);
-        while self.buffer.len() < length {
-            assert!(self.more(), "the answer is cut short");
+    fn check(&self, case: &Case) {
+        let (name, tool) = (case.name, &self.gate.tool);
+        tool.listen();
+        self.requests(1);
+        let client = self.client.take().expect("at rest");
+        let (status, size) = client.last();
+        assert_eq!(status, case.status, "{name}");
+        let heard = tool.heard();
+        if let Some(expected) = case.from_tool {
+            assert_eq!(size, expected, "{name}");
+            let bearer = format!("\r\nauthorization: Bearer {}\r\n", "t".repeat(TOKEN));
+            assert!(heard.contains(&bearer), "{name}: {heard}");
+            assert!(!heard.contains("sidegate="), "{name}: {heard}");
+        } else {
+            assert_eq!(heard, "", "{name}");
         }
-        self.buffer.drain(..length);
-        head
+        self.client.set(Some(client));
     }
 
-    /// The next head, without what follows it.
-    fn head(&mut self) -> Option<String> {
-        loop {
-            if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
-                let head: Vec<u8> = self.buffer.drain(..end + 4).collect();
-                return String::from_utf8(head).ok();
+    /// How long so many requests take, one after the other.
+    fn requests(&self, count: u64) -> Duration {
+        let mut client = self.client.take().expect("at rest");
+        // In a task, as connections are: the root of a runtime is woken otherwise.
+        let (client, span) = self.gate.run(async move {
+            let begun = Instant::now();
+            for _ in 0..count {
+                client.exchange().await;
             }
-            if !self.more() {
-                return None;
-            }
-        }
-    }
-
-    fn more(&mut self) -> bool {
-        let mut bytes = [0; 4096];
-        let count = self.stream.read(&mut bytes).unwrap_or(0);
-        self.buffer
-            .extend_from_slice(bytes.get(..count).unwrap_or_default());
-        count > 0
+            (client, begun.elapsed())
+        });
+        self.client.set(Some(client));
+        span
     }
 }
 
-/// The public host: `http` is for loopback only.
-const HOST: &str = "127.0.0.1:8080";
+impl Case {
+    fn request(&self, cookies: &str) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.path.parse().expect("a path");
+        *request.headers_mut() = sample::browser_request(cookies);
+        request
+    }
+}
 
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+/// Characters of an access token.
+const TOKEN: usize = 700;
+
+/// Sessions that are presented in turn: more than a worker remembers.
+const MANY: usize = 1024;
+
+/// Requests before those that are counted: every buffer has its size then.
+const WARM: u64 = 1_000;

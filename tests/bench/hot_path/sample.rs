@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::Request;
 use http::header;
 use sidegate::crypto::KeyRing;
 use sidegate::crypto::MasterKey;
@@ -45,7 +46,7 @@ pub(crate) fn store(key: MasterKey, names: CookieNames, host: &str) -> CookieSto
 /// A store of its own.
 pub(crate) fn any_store() -> CookieStore {
     let key = MasterKey::generate(&OsEntropy);
-    store(key, CookieNames::new(true), "tool.example.com")
+    store(key, CookieNames::new(true), HOST)
 }
 
 /// A session with an access token of `length` characters.
@@ -106,6 +107,25 @@ pub(crate) fn browser_request(cookies: &str) -> HeaderMap {
         .collect()
 }
 
+/// What a browser sends when a person follows a link and is not signed in.
+pub(crate) fn navigation(path: &str) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = path.parse().expect("a path");
+    *request.headers_mut() = browser_request("theme=light");
+    for (name, value) in [
+        ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
+        ("sec-fetch-site", "none"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-user", "?1"),
+        ("upgrade-insecure-requests", "1"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        request.headers_mut().insert(name, value);
+    }
+    request
+}
+
 pub(crate) fn now() -> UnixTime {
     SystemClock.now()
 }
@@ -119,11 +139,14 @@ const POLICY: Policy = Policy {
     idle_timeout: Duration::from_hours(1),
 };
 
+/// The public host.
+pub(crate) const HOST: &str = "tool.example.com";
+
 /// Characters of a refresh token: Marketing Cloud's documented maximum.
 const REFRESH: usize = 512;
 
 const BROWSER: [(&str, &str); 13] = [
-    ("host", "tool.example.com"),
+    ("host", HOST),
     ("connection", "keep-alive"),
     (
         "user-agent",

@@ -48,6 +48,7 @@ const LISTED: &[(&str, Elsewhere)] = &[
     ),
     ("cargo build", Elsewhere::Never("it builds a release")),
     ("cargo bench", Elsewhere::Never("it measures")),
+    ("valgrind", Elsewhere::Never("it measures")),
     ("cargo auditable", Elsewhere::Never("it builds a release")),
     (
         "cargo audit",
