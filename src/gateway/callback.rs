@@ -139,25 +139,17 @@ impl Worker {
             .exchange(code, transaction.verifier, record)
             .await
             .map_err(|error| {
-                let fault = error.fault();
-                tracing::warn!(
-                    event = "sign_in.failed", %error, code = fault.code(), setup = fault.in_setup(),
-                    "Sign-in failed."
-                );
+                let (fault, wait) = (error.fault(), error.retry_after());
+                tracing::warn!(event = "sign_in.failed", %error, code = fault.code(), setup = fault.in_setup(), "Sign-in failed.");
                 if matches!(error, SignInError::Token(TokenError::Unavailable { .. })) {
                     // The code may still be good: loading the callback again is another try.
                     gateway.used_states.release(&claim);
-                    let wait = error.retry_after();
-                    return Failed {
-                        fault: error.fault(),
-                        state: None,
-                        wait,
-                    };
+                    let state = None;
+                    return Failed { fault, state, wait };
                 }
-                let wait = error.retry_after();
                 Failed {
                     wait,
-                    ..failed(error.fault())
+                    ..failed(fault)
                 }
             })?;
         let now = gateway.clock.now();
