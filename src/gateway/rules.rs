@@ -50,9 +50,17 @@ impl Rule {
         let domain = email.and_then(|email| email.rsplit_once('@'));
         domain.is_some_and(|(local, domain)| {
             let mut domains = self.email_domains.iter();
-            !local.is_empty() && domains.any(|listed| listed.eq_ignore_ascii_case(domain))
+            !local.is_empty()
+                && !local.contains(is_ambiguous)
+                && domains.any(|listed| listed.eq_ignore_ascii_case(domain))
         })
     }
+}
+
+/// Where readers of mail addresses differ about which is the domain, or how many addresses there are
+/// (RFC 5322 §3.4: quotes, comments, lists).
+fn is_ambiguous(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '@' | ',' | ';' | '<' | '>' | '(' | ')' | '"' | '\\')
 }
 
 #[cfg(test)]
@@ -94,6 +102,13 @@ mod tests {
             Some("ada@"),
             Some("ada@example.com "),
             Some("ada@ex\u{e4}mple.com"),
+            Some("ada@evil.org@example.com"),
+            Some("ada@evil.org,bob@example.com"),
+            Some("ada@evil.org;bob@example.com"),
+            Some("<ada@evil.org>@example.com"),
+            Some("\"ada@evil.org\"@example.com"),
+            Some("ada(@evil.org)@example.com"),
+            Some("ada bob@example.com"),
         ] {
             let person = Person {
                 email: email.map(str::to_owned),
