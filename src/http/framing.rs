@@ -7,6 +7,8 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::header;
 
+use super::headers::SEC_FETCH_DEST;
+use super::headers::SEC_FETCH_MODE;
 use super::origin::Origin;
 use super::origin::Scheme;
 
@@ -145,9 +147,6 @@ const MARKETING_CLOUD: [&str; 2] = [
     "https://*.exacttarget.com",
     "https://*.marketingcloudapps.com",
 ];
-
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 #[cfg(test)]
 mod tests {

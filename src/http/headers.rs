@@ -137,6 +137,12 @@ pub fn keep_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// How a browser fetches (Fetch Metadata).
+pub const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// What it fetches for.
+pub const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// Asks a browser to forget what it holds of a site.
 pub const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 

@@ -1,11 +1,14 @@
 //! A fault on its way to a client: as a page for a person, as a problem document (RFC 9457) for a program.
 
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::header;
 use serde_json::json;
 
+use super::headers::SEC_FETCH_DEST;
+use super::headers::SEC_FETCH_MODE;
 use super::offer::Offer;
 use super::pages::Messages;
 use super::pages::Refused;
@@ -32,8 +35,9 @@ impl Audience {
     /// A top-level document navigation goes to a person (Fetch Metadata, else `Accept` and GET);
     /// everything else is a program: an image, a frame, a `fetch`, `curl`.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-        let person = match (text("sec-fetch-mode"), text("sec-fetch-dest")) {
+        let text = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+        let (mode, dest) = (text(&SEC_FETCH_MODE), text(&SEC_FETCH_DEST));
+        let person = match (mode, dest) {
             (Some(mode), dest) => {
                 mode == b"navigate" && dest.is_none_or(|dest| dest == b"document")
             }
@@ -54,15 +58,17 @@ impl Audience {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         // A page asks by GET; a form's POST that fails is still read by a person.
         let scripted =
-            text("x-requested-with").is_some_and(|by| by.eq_ignore_ascii_case(b"xmlhttprequest"));
-        let navigates = reads || text("sec-fetch-mode").is_some();
-        if person && navigates && !scripted {
+            || text(&X_REQUESTED_WITH).is_some_and(|by| by.eq_ignore_ascii_case(b"xmlhttprequest"));
+        let navigates = reads || mode.is_some();
+        if person && navigates && !scripted() {
             Self::Person
         } else {
             Self::Program
         }
     }
 }
+
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// A fault on its way to a client.
 #[derive(Clone, Debug)]
@@ -224,7 +230,7 @@ mod tests {
     fn audience(method: &Method, fields: &[(&'static str, &'static str)]) -> Audience {
         let field = |&(name, value): &(&'static str, &'static str)| {
             (
-                http::HeaderName::from_static(name),
+                HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             )
         };

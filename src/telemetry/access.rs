@@ -59,7 +59,7 @@ pub struct AccessRecord<'a> {
     pub trace: Option<&'a str>,
     /// The client's address.
     pub client: IpAddr,
-    /// Method.
+    /// Method: a token.
     pub method: &'a str,
     /// Path without query.
     pub path: &'a str,
@@ -76,7 +76,7 @@ pub struct AccessRecord<'a> {
     /// What the request came to, in the words of `explain`.
     pub decision: &'static str,
     /// The code of the refusal.
-    pub fault: Option<&'a str>,
+    pub fault: Option<&'static str>,
     /// The address that the request was sent to.
     pub upstream: Option<&'a str>,
     /// From accept of the head to the answer's last byte.
@@ -202,7 +202,7 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
     out.push(b'"');
     address(out, record.client)?;
     out.push(b'"');
-    word(out, name!(F, "method"), record.method)?;
+    code(out, name!(F, "method"), record.method);
     word(out, name!(F, "path"), record.path)?;
     number(out, name!(F, "status"), u64::from(record.status));
     if let Some(tenant) = record.tenant {
@@ -215,9 +215,9 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
     if let Some(unit) = record.business_unit {
         number(out, name!(F, "business_unit"), unit);
     }
-    word(out, name!(F, "decision"), record.decision)?;
+    code(out, name!(F, "decision"), record.decision);
     if let Some(fault) = record.fault {
-        word(out, name!(F, "code"), fault)?;
+        code(out, name!(F, "code"), fault);
     }
     if let Some(upstream) = record.upstream {
         word(out, name!(F, "upstream"), upstream)?;
@@ -229,7 +229,7 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
     }
     number(out, name!(F, "bytes_in"), record.bytes_in);
     number(out, name!(F, "bytes"), record.bytes);
-    word(out, name!(F, "end"), record.end)?;
+    code(out, name!(F, "end"), record.end);
     if let Some(sample) = record.sample {
         out.extend_from_slice(name!(F, "sample"));
         write!(out, "{sample}")?;
@@ -242,6 +242,14 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
 fn word(out: &mut Vec<u8>, name: &[u8], text: &str) -> std::io::Result<()> {
     out.extend_from_slice(name);
     escape::string(out, text)
+}
+
+/// A quoted word of our own, or a method, which is a token (RFC 9110 section 9.1): nothing in it is escaped.
+fn code(out: &mut Vec<u8>, name: &[u8], text: &str) {
+    out.extend_from_slice(name);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 fn number(out: &mut Vec<u8>, name: &[u8], number: u64) {

@@ -92,17 +92,23 @@ pub fn mixed(state: u64) -> u64 {
 
 /// 16 digits. Every request has five of these, and `format!` takes ten times as long.
 pub fn hex(bits: u64) -> [u8; 16] {
-    let mut digits = [b'0'; 16];
-    for (place, byte) in digits.as_chunks_mut().0.iter_mut().zip(bits.to_be_bytes()) {
-        *place = [digit(byte >> 4), digit(byte & 15)];
+    // Each half of a byte gets a byte of its own, and then all are worked on at once.
+    let mut halves = u128::from(bits);
+    for (shift, mask) in [
+        (32, 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff),
+        (16, 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff),
+        (8, 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff),
+        (4, 15 * EACH),
+    ] {
+        halves = (halves | halves << shift) & mask;
     }
-    digits
+    // 10 and more come to 16 with 6, and to letters with what lies between `9` and `a`.
+    let letters = (halves + 6 * EACH) >> 4 & EACH;
+    (halves + u128::from(b'0') * EACH + letters * u128::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
-/// Without a branch, which nothing could predict.
-fn digit(half: u8) -> u8 {
-    half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1)
-}
+/// A one in every byte.
+const EACH: u128 = u128::MAX / 255;
 
 /// The flag that says so.
 pub const FOLLOWED: u8 = 1;
