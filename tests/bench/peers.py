@@ -128,18 +128,19 @@ backend api
         until_listening(port, process)
         return Peer(name, port, [process.pid], sign_in(port, "/callback"), redirects=True)
 
-    def sidegate(self, name, binary):
+    def sidegate(self, name, binary, more=""):
+        tls = "tls:" in more
         port, home = free_port(), self.home(name)
         key = home / "key"
         key.touch(0o600)
         key.write_bytes(subprocess.run([binary, "keygen"], check=True, capture_output=True).stdout)
-        (home / "sidegate.yaml").write_text(SIDEGATE.format(
-            port=port, workers=self.setup.workers, provider=self.provider, upstream=self.upstream))
+        (home / "sidegate.yaml").write_text(more + SIDEGATE.format(
+            scheme="https" if tls else "http", port=port, workers=self.setup.workers, provider=self.provider, upstream=self.upstream))
         with open(home / "log", "wb") as log:
             process = self.processes.start([binary, "serve", "--config", home / "sidegate.yaml"], self.proxy_cores, stderr=log)
         until_listening(port, process)
         idle = rss_mb([process.pid])
-        return Peer(name, port, [process.pid], sign_in(port, "/oauth2/callback"), redirects=True, idle_mb=idle)
+        return Peer(name, port, [process.pid], sign_in(port, "/oauth2/callback", tls), redirects=True, idle_mb=idle)
 
     def line_up(self, binaries, envoy, wanted):
         """Starts the wanted peers; what is not installed is named and left out."""
@@ -176,7 +177,7 @@ def cores(workers):
 
 
 SIDEGATE = """
-public_url: http://127.0.0.1:{port}
+public_url: {scheme}://127.0.0.1:{port}
 listen: 127.0.0.1:{port}
 admin_listen: 127.0.0.1:0
 workers: {workers}

@@ -28,14 +28,16 @@ def test_dockerfile():
     text = (DEPLOY / "Dockerfile").read_text()
     last = text.split("\nFROM ")[-1]
     assert "\nUSER 65532:65532\n" in last and "RUN" not in last
-    assert "cargo auditable build --profile dist --locked" in text
+    assert "cargo auditable build --release --locked" in text
     # What the health check runs is a command that there is, and it can fail.
     check = re.search(r'^HEALTHCHECK .* CMD \["/usr/local/bin/sidegate", "(\w+)"\]$', last, re.MULTILINE)
     assert re.search(rf"^  {check[1]} ", run(SIDEGATE, "help"), re.MULTILINE)
     # The oldest Rust that the package allows is not newer than what builds it.
     wanted = re.search(r'^rust-version = "(\d+)\.(\d+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-    image = re.search(r"^FROM rust:(\d+)\.(\d+)-", text, re.MULTILINE)
-    assert tuple(map(int, image.groups())) >= tuple(map(int, wanted.groups()))
+    image = re.search(r"^FROM rust:(\d+)\.(\d+)\.(\d+)-", text, re.MULTILINE)
+    assert tuple(map(int, image.groups()))[:2] >= tuple(map(int, wanted.groups()))
+    # And what the program is compiled by was taken with the same.
+    assert (DEPLOY / "profile" / f"{'.'.join(image.groups())}-x86_64-unknown-linux-gnu.profdata").exists()
 
 
 def test_health_check():

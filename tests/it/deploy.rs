@@ -45,6 +45,11 @@ fn what_it_is_made_of_is_allowed() {
     holds("supply.py", "");
 }
 
+#[test]
+fn builds_follow_the_profile_of_their_toolchain() {
+    holds("builds.py", "");
+}
+
 /// Runs the tests of `file` whose names hold `word`.
 fn holds(file: &str, word: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
