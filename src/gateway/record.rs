@@ -349,7 +349,7 @@ impl Drop for Record {
             id: self.id.as_str(),
             trace: trace.as_ref().and_then(|id| std::str::from_utf8(id).ok()),
             client: self.client,
-            method: self.method.as_str(),
+            method: &self.method,
             path: self.uri.path(),
             status: self.status.as_u16(),
             tenant: self.tenant.as_deref(),

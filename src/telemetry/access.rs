@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::Method;
+
 use crate::time::UnixTime;
 
 use super::escape;
@@ -59,8 +61,8 @@ pub struct AccessRecord<'a> {
     pub trace: Option<&'a str>,
     /// The client's address.
     pub client: IpAddr,
-    /// Method: a token.
-    pub method: &'a str,
+    /// Method.
+    pub method: &'a Method,
     /// Path without query.
     pub path: &'a str,
     /// The answer's status.
@@ -202,7 +204,7 @@ fn line<F: Form>(out: &mut Vec<u8>, record: &AccessRecord<'_>, now: &str) -> std
     out.push(b'"');
     address(out, record.client)?;
     out.push(b'"');
-    code(out, name!(F, "method"), record.method);
+    code(out, name!(F, "method"), record.method.as_str());
     word(out, name!(F, "path"), record.path)?;
     number(out, name!(F, "status"), u64::from(record.status));
     if let Some(tenant) = record.tenant {
@@ -291,7 +293,7 @@ mod tests {
             id: "id",
             trace: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            method: "GET",
+            method: &Method::GET,
             path: "/a\n\"b",
             status: 200,
             tenant: Some("acme"),
