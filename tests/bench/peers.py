@@ -40,6 +40,8 @@ class Field:
         self.processes, self.folder, self.setup = processes, pathlib.Path(folder), setup
         self.proxy_cores, self.other_cores = cores(setup.workers)
         self.token = "t" * setup.token
+        # nginx's workers are another user where it is started by root.
+        self.folder.chmod(0o755)
         files = self.folder / "files"
         files.mkdir()
         for size in sizes:
