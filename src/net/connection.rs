@@ -198,10 +198,10 @@ impl<H: Handler> Server<H> {
                 };
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 entry.watch().ready(h2);
+                let stream = Prefixed::new(stream, Bytes::new());
                 if h2 {
                     Box::pin(self.http2(stream, peer, entry)).await;
                 } else {
-                    let stream = Prefixed::new(stream, Bytes::new());
                     self.http1(stream, peer, entry).await;
                 }
             }

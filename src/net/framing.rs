@@ -20,6 +20,8 @@ pub(crate) struct Framing {
     head: Head,
     /// Lines since the last message or chunk began, in bytes.
     lines: usize,
+    /// Heads that came whole.
+    heads: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +109,11 @@ impl Framing {
         self.state == State::Start && self.held.is_empty()
     }
 
+    /// How many heads came whole so far, modulo 2^32.
+    pub(super) fn heads(&self) -> u32 {
+        self.heads
+    }
+
     fn skip<'a>(&mut self, left: u64, bytes: &'a [u8]) -> &'a [u8] {
         let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left - u64::try_from(here).unwrap_or(left);
@@ -141,7 +148,10 @@ impl Framing {
                 };
                 State::Fields
             }
-            State::Fields if line.is_empty() => self.head.body()?,
+            State::Fields if line.is_empty() => {
+                self.heads = self.heads.wrapping_add(1);
+                self.head.body()?
+            }
             State::Fields => {
                 self.head.field(line)?;
                 State::Fields

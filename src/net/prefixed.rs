@@ -1,6 +1,7 @@
 //! A stream of which a beginning was read already.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -42,6 +43,29 @@ impl<S> Prefixed<S> {
         };
     }
 }
+
+impl<S: AsyncRead + Unpin> Prefixed<S> {
+    /// Reads on before anybody asks for it, unless something waits already: `Ready` at the end of the
+    /// stream.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        if !self.unread.is_empty() {
+            return Ok(Poll::Pending);
+        }
+        let mut room = [const { MaybeUninit::uninit() }; AHEAD];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        if let Poll::Ready(outcome) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            outcome?;
+            if buffer.filled().is_empty() {
+                return Ok(Poll::Ready(()));
+            }
+            self.put_back(buffer.filled());
+        }
+        Ok(Poll::Pending)
+    }
+}
+
+/// Bytes that are read ahead, at most.
+const AHEAD: usize = 1024;
 
 impl<S: Reset> Reset for Prefixed<S> {
     fn reset(&self) {
@@ -96,5 +120,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    fn ahead(stream: &mut Prefixed<tokio::io::DuplexStream>) -> Poll<()> {
+        let mut cx = Context::from_waker(Waker::noop());
+        stream.poll_ahead(&mut cx).expect("no failure")
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_comes_first_and_whole() {
+        let (near, mut far) = tokio::io::duplex(8 * AHEAD);
+        let mut stream = Prefixed::new(near, Bytes::new());
+        assert!(ahead(&mut stream).is_pending(), "nothing came");
+        let sent: Vec<u8> = (0..=250).cycle().take(3 * AHEAD).collect();
+        far.write_all(&sent).await.expect("written");
+        assert!(ahead(&mut stream).is_pending(), "it goes on");
+        assert_eq!(stream.unread.len(), AHEAD);
+        drop(far);
+        assert!(ahead(&mut stream).is_pending(), "something waits already");
+        assert_eq!(stream.unread.len(), AHEAD);
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.expect("the rest");
+        assert_eq!(read, sent);
+        assert!(ahead(&mut stream).is_ready(), "the end");
     }
 }

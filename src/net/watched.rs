@@ -18,6 +18,7 @@ use tokio::io::ReadBuf;
 
 use super::framing::Framing;
 use super::guard::Watch;
+use super::prefixed::Prefixed;
 
 /// Writes the answer to a head that could not be read, given the status that hyper chose.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ impl fmt::Debug for WriteFailure {
 /// A stream that the guard can see.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
-    stream: S,
+    stream: Prefixed<S>,
     watch: Arc<Watch>,
     failure: WriteFailure,
     own: Bytes,
@@ -48,12 +49,15 @@ pub(super) struct Watched<S> {
     instead: Option<Bytes>,
     /// All that was written is out.
     flushed: bool,
+    /// Requests on the connection before this one watched.
+    before: u32,
 }
 
 impl<S> Watched<S> {
     /// Watches `stream`.
-    pub(super) fn new(stream: S, watch: Arc<Watch>, failure: WriteFailure) -> Self {
+    pub(super) fn new(stream: Prefixed<S>, watch: Arc<Watch>, failure: WriteFailure) -> Self {
         Self {
+            before: watch.begun(),
             stream,
             watch,
             failure,
@@ -67,7 +71,7 @@ impl<S> Watched<S> {
 
 impl<S> Watched<S> {
     /// The stream below, with nothing left in between.
-    pub(super) fn into_stream(self) -> S {
+    pub(super) fn into_stream(self) -> Prefixed<S> {
         self.stream
     }
 
@@ -82,11 +86,31 @@ impl<S> Watched<S> {
             .settle(self.flushed && self.instead.is_none() && self.framing.is_between());
     }
 
+    /// Whether all that was read is the one request in hand.
+    fn waits_for_an_answer(&self) -> bool {
+        self.watch.is_serving()
+            && self.watch.speaks_http1()
+            && self.instead.is_none()
+            && self.framing.is_between()
+            && self.framing.heads() == self.watch.begun().wrapping_sub(self.before)
+    }
+
     fn read_instead(&mut self, buffer: &mut ReadBuf<'_>) {
         if let Some(instead) = &mut self.instead {
             let size = instead.len().min(buffer.remaining());
             buffer.put_slice(&instead.split_to(size));
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Notices that the client leaves while its answer is on the way. hyper would read for that, too, but has
+    /// a whole buffer made each time.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.waits_for_an_answer() && self.stream.poll_ahead(cx)?.is_ready() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
     }
 }
 
@@ -172,7 +196,7 @@ const UNREADABLE: &[u8] = b"\0\n\0\r\n\r\n";
 /// The status for a head that did not come in time (RFC 9110 §15.5.9).
 const LATE: u16 = 408;
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -217,6 +241,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             this.flushed = outcome.is_ready();
         }
         this.settle();
+        this.look_ahead(cx)?;
         outcome
     }
 

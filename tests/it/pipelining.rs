@@ -1,6 +1,12 @@
 //! Several requests on one connection: in order, and never a body for a request.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 
 use crate::support::Gate;
 use crate::support::Plan;
@@ -37,6 +43,58 @@ async fn pipelined_requests_are_answered_in_order() {
         assert_eq!(answer.status(), 200, "{answer:?}");
         assert!(answer.text().contains(part), "{part}: {answer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_while_another_is_answered_waits_and_is_whole() {
+    let (puppet, mut asking, answers) = patient().await;
+    let gate = before(&puppet).await;
+    let host = gate.address();
+    let mut wire = Wire::connect(host).await;
+    wire.send(format!("GET /0 HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+        .await;
+    asking.recv().await.expect("the first is under way");
+    // More than is read ahead, in pieces: a head of 3 KB, a body of 5 KB, and a last head.
+    let body = "y".repeat(5000);
+    let rest = format!(
+        "GET /1 HTTP/1.1\r\nHost: {host}\r\nX-Long: {}\r\n\r\n\
+         POST /2 HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n{body}\
+         GET /3 HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        "x".repeat(3000),
+        body.len()
+    );
+    for piece in rest.as_bytes().chunks(700) {
+        wire.send(piece).await;
+        tokio::task::yield_now().await;
+    }
+    for number in 0..4 {
+        answers.add_permits(1);
+        let answer = wire.message().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{number}: {answer:?}");
+    }
+    let seen = puppet.seen();
+    assert_eq!(seen.len(), 4);
+    for (number, message) in seen.iter().enumerate() {
+        assert_eq!(message.head.split(' ').nth(1), Some(&*format!("/{number}")));
+    }
+    assert_eq!(seen[1].all("x-long")[0].len(), 3000);
+    assert_eq!(seen[2].text(), body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_that_nothing_more_comes_hears_all_but_the_last_answer() {
+    let (puppet, mut asking, answers) = patient().await;
+    let gate = before(&puppet).await;
+    let host = gate.address();
+    let mut socket = TcpStream::connect(host).await.expect("connects");
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let both = request.repeat(2);
+    socket.write_all(both.as_bytes()).await.expect("written");
+    asking.recv().await.expect("the first is under way");
+    socket.shutdown().await.expect("half closed");
+    answers.add_permits(1);
+    let answer = Wire::over(socket).message().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,11 +193,7 @@ async fn an_early_answer_of_the_tool_leaves_no_body_behind() {
         line.wire.rest().await;
     })
     .await;
-    let gate = Gate::with(Plan {
-        routes: puppet.route(", access: public"),
-        ..Plan::default()
-    })
-    .await;
+    let gate = before(&puppet).await;
     let host = gate.address();
     let mut wire = Wire::connect(host).await;
     wire.send(format!(
@@ -163,4 +217,32 @@ async fn an_early_answer_of_the_tool_leaves_no_body_behind() {
         .iter()
         .all(|seen| seen.head.starts_with("GET /next "));
     assert!(targets, "{:?}", puppet.seen());
+}
+
+async fn before(puppet: &Puppet) -> Gate {
+    Gate::with(Plan {
+        routes: puppet.route(", access: public"),
+        ..Plan::default()
+    })
+    .await
+}
+
+/// A tool that says when it is asked something, and answers when it is allowed to.
+async fn patient() -> (Puppet, mpsc::UnboundedReceiver<()>, Arc<Semaphore>) {
+    let (asked, asking) = mpsc::unbounded_channel();
+    let answers = Arc::new(Semaphore::new(0));
+    let allowed = Arc::clone(&answers);
+    let puppet = Puppet::playing(move |_, mut line| {
+        let (asked, allowed) = (asked.clone(), Arc::clone(&allowed));
+        async move {
+            while line.request().await.is_some() {
+                // The test may be over.
+                let _heard = asked.send(());
+                allowed.acquire().await.expect("open").forget();
+                line.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                    .await;
+            }
+        }
+    });
+    (puppet.await, asking, answers)
 }

@@ -23,7 +23,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::ServerName;
 use rustls_pki_types::UnixTime;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -183,6 +185,28 @@ async fn the_certificate_in_the_files_is_shown() {
     let shown = stream.get_ref().1.peer_certificates().expect("a chain");
     assert_eq!(shown, [made.cert.der().clone()]);
     assert_eq!(ask(&gate, stream, "/open/x", &[]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_takes_its_request_along() {
+    let (told, mut ends) = mpsc::unbounded_channel();
+    let puppet = Puppet::playing(move |_, mut line| {
+        let told = told.clone();
+        async move {
+            line.request().await;
+            told.send("asked").expect("somebody waits");
+            line.wire.ends().await;
+            told.send("left").expect("somebody waits");
+        }
+    })
+    .await;
+    let gate = self_signed(Some(puppet.route(", access: public"))).await;
+    let mut stream = connect(&gate, &["http/1.1"]).await.expect("a handshake");
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", gate.address());
+    stream.write_all(request.as_bytes()).await.expect("written");
+    assert_eq!(ends.recv().await, Some("asked"));
+    drop(stream);
+    assert_eq!(ends.recv().await, Some("left"));
 }
 
 pub async fn self_signed(routes: Option<String>) -> Gate {

@@ -55,7 +55,8 @@ pub(super) fn http1(limits: &Limits) -> http1::Builder {
         .max_buf_size(MAX_BUFFER.max(limits.head_size))
         .max_header_size(limits.head_size)
         .max_headers(limits.header_count)
-        .half_close(false);
+        // The stream itself notices a client that leaves, without a buffer for it.
+        .half_close(true);
     http1
 }
 
@@ -148,7 +149,7 @@ impl<H: Handler> Server<H> {
 
     pub(super) async fn http2(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        stream: Prefixed<impl AsyncRead + AsyncWrite + Unpin + 'static>,
         peer: Peer,
         entry: Entry,
     ) {

@@ -28,6 +28,8 @@ pub struct Watch {
     ticks: Arc<AtomicU32>,
     draining: Arc<AtomicBool>,
     active: AtomicU32,
+    /// Requests so far, those that ended as well, modulo 2^32.
+    begun: AtomicU32,
     multiplexed: AtomicBool,
     tunnel: AtomicBool,
     order: AtomicU8,
@@ -72,6 +74,7 @@ impl Watch {
             ticks,
             draining,
             active: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
             multiplexed: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
             order: AtomicU8::new(GO_ON),
@@ -133,6 +136,11 @@ impl Watch {
         }
     }
 
+    /// How many requests there have been, modulo 2^32.
+    pub fn begun(&self) -> u32 {
+        self.begun.load(Relaxed)
+    }
+
     /// Whether a request is in hand.
     pub fn is_serving(&self) -> bool {
         self.active.load(Relaxed) > 0
@@ -172,6 +180,7 @@ impl Watch {
     /// the client takes nothing of it.
     pub fn begin(self: &Arc<Self>, stall: Option<Rc<Stall>>) -> InHand {
         self.active.fetch_add(1, Relaxed);
+        self.begun.store(self.begun().wrapping_add(1), Relaxed);
         self.phase.store(code(Phase::Serving), Relaxed);
         if self.multiplexed.load(Relaxed) && self.is_draining() {
             // Who acknowledges nothing would go on for ever: the GOAWAY that names the last stream waits for
