@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::ready;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -244,11 +245,11 @@ impl Handler for Front {
         let worker = self.site(request.uri(), request.headers()).cloned();
         match worker {
             Some(worker) if self.by_host.is_empty() => {
-                Either::Left(worker.handle(request, peer, in_hand))
+                Either::Left(in_place(|| worker.handle(request, peer, in_hand)))
             }
             Some(worker) => {
                 let span = worker.gateway.span.clone();
-                let named = worker.handle(request, peer, in_hand).instrument(span);
+                let named = in_place(|| worker.handle(request, peer, in_hand).instrument(span));
                 Either::Right(Either::Left(named))
             }
             None => Either::Right(Either::Right(ready(
@@ -256,4 +257,11 @@ impl Handler for Front {
             ))),
         }
     }
+}
+
+/// The future that `make` makes, boxed. Those of requests have kilobytes, of which little is filled in at first:
+/// its place is there before it is, or all of them would be copied into it.
+fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let place = Box::new_uninit();
+    Box::into_pin(Box::write(place, make()))
 }

@@ -51,7 +51,8 @@ pub trait Handler: 'static {
     /// A connection was accepted.
     fn connected(&self) -> Self::Open;
 
-    /// Serves one request. `in_hand` ends with the answer's body.
+    /// Serves one request. `in_hand` ends with the answer's body. The future is moved several times before it
+    /// runs: one of kilobytes belongs into a box.
     fn handle(
         self: Rc<Self>,
         request: Request<ClientBody>,

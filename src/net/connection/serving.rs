@@ -101,11 +101,8 @@ impl<H: Handler> Server<H> {
             let service = service_fn(|request: Request<Incoming>| {
                 old.set(request.version() < Version::HTTP_11);
                 let request = request.map(|body| ClientBody::new(body, registry));
-                // In a place of its own: hyper moves the future that it gets several times, and this one has
-                // kilobytes.
                 let answer =
                     Rc::clone(&self.handler).handle(request, peer.clone(), watch.begin(None));
-                let answer = Box::pin(answer);
                 async {
                     let mut answer = answer.await;
                     if watch.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -164,7 +161,7 @@ impl<H: Handler> Server<H> {
             next.expect(Rc::clone(&stall));
             let request = request.map(|body| ClientBody::new(body, &registry));
             let in_hand = seen.begin(Some(stall));
-            let answer = Box::pin(Rc::clone(&handler).handle(request, about.clone(), in_hand));
+            let answer = Rc::clone(&handler).handle(request, about.clone(), in_hand);
             let expected = resets.expect();
             async {
                 let answer = answer.await;
