@@ -284,7 +284,7 @@ impl Passage<'_> {
             )
             .filter(|_| harmless)
         };
-        let request = outgoing.head(way, live)?.into_request(body);
+        let request = Box::new(outgoing.head(way, live)?.into_request(body));
         let trip = record.sends(attempt);
         let outcome = worker.upstream.send(way, request, again, trip).await;
         let outcome = outcome.map_err(|error| {

@@ -117,10 +117,13 @@ impl Client {
     /// Sends a request and waits for the answer's head. `request` holds an origin-form target and a
     /// `Host` field; `again` makes the same request once more, if sending it twice does no harm:
     /// idempotent and without a body (RFC 9110 §9.2.2). `trip` learns where it went.
+    ///
+    /// The request is boxed: by value it would stand in the future of each step on its way, and be copied
+    /// from one to the next.
     pub async fn send(
         &self,
         way: Way<'_>,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         again: impl FnOnce() -> Option<Request<RequestBody>>,
         trip: &mut Trip,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
@@ -161,7 +164,7 @@ impl Client {
         request: Box<Request<RequestBody>>,
     ) -> Result<Response<ResponseBody>, UpstreamError> {
         let lease = cluster.lease_again(member, &self.connector, &self.dice);
-        let outcome = self.exchange(lease.await?, *request).await;
+        let outcome = self.exchange(lease.await?, request).await;
         outcome.map_err(|lost| lost.error)
     }
 
@@ -215,7 +218,7 @@ impl Client {
     async fn exchange(
         &self,
         lease: Lease,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<ResponseBody>, Lost> {
         // Dropped on every way out but the good one, it ends the connection.
         let mut lease = lease;
@@ -223,7 +226,7 @@ impl Client {
             // Its last answer ended, but so did the connection, or it is not free yet.
             return Err(Lost {
                 error: UpstreamError::Closed,
-                unsent: Some(Box::new(request)),
+                unsent: Some(request),
                 loss: Loss::Connection,
             });
         }

@@ -110,14 +110,14 @@ impl Lease {
     /// Sends a request; it comes back if none of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         transit: Option<&Rc<Transit>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.line {
-            Line::Own(connection) => connection.sender.try_send_request(request).await,
+            Line::Own(connection) => connection.sender.try_send_request(*request).await,
             Line::Shared(connection, upload) => {
                 upload.0 = transit.map(Rc::clone);
-                let request = connection.address(request);
+                let request = connection.address(*request);
                 connection.sender.try_send_request(request).await
             }
         }
