@@ -62,6 +62,13 @@ impl<S: AsyncRead + Unpin> Prefixed<S> {
         }
         Ok(Poll::Pending)
     }
+
+    /// Whether bytes are there that nobody has read yet.
+    pub(super) fn has_more(&mut self, cx: &mut Context<'_>) -> bool {
+        // The end, or a failure, is no byte.
+        let _end = self.poll_ahead(cx);
+        !self.unread.is_empty()
+    }
 }
 
 /// Bytes that are read ahead, at most.

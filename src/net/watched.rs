@@ -75,11 +75,6 @@ impl<S> Watched<S> {
         self.stream
     }
 
-    /// Whether the client may still be sending a message.
-    pub(super) fn is_within_message(&self) -> bool {
-        self.instead.is_some() || !self.framing.is_between()
-    }
-
     /// Tells the guard whether anything of a message is under way here.
     fn settle(&self) {
         self.watch
@@ -104,8 +99,14 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Whether the client may still be sending a message, or has begun another.
+    pub(super) fn is_within_message(&mut self, cx: &mut Context<'_>) -> bool {
+        self.instead.is_some() || !self.framing.is_between() || self.stream.has_more(cx)
+    }
+
     /// Notices that the client leaves while its answer is on the way. hyper would read for that, too, but has
-    /// a whole buffer made each time.
+    /// a whole buffer made each time. While the client takes nothing, writing has to notice: hyper does not
+    /// get as far as flushing.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.waits_for_an_answer() && self.stream.poll_ahead(cx)?.is_ready() {
             return Err(io::ErrorKind::UnexpectedEof.into());

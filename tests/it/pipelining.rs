@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -93,8 +94,39 @@ async fn who_says_that_nothing_more_comes_hears_all_but_the_last_answer() {
     asking.recv().await.expect("the first is under way");
     socket.shutdown().await.expect("half closed");
     answers.add_permits(1);
-    let answer = Wire::over(socket).message().await.expect("an answer");
+    let mut wire = Wire::over(socket);
+    let answer = wire.message().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{answer:?}");
+    // The tool would never answer the second.
+    wire.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_behind_the_last_request_does_not_cost_its_answer() {
+    let (puppet, mut asking, answers) = patient().await;
+    let gate = before(&puppet).await;
+    let host = gate.address();
+    let mut socket = TcpStream::connect(host).await.expect("connects");
+    let last = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    socket.write_all(last.as_bytes()).await.expect("written");
+    asking.recv().await.expect("it is under way");
+    // More than is read ahead: closed with the rest unread, the connection would be reset.
+    let behind = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n{}",
+        "x".repeat(30_000)
+    );
+    socket.write_all(behind.as_bytes()).await.expect("written");
+    answers.add_permits(1);
+    let mut text = String::new();
+    let end = socket.read_to_string(&mut text).await;
+    assert!(end.is_ok(), "{end:?} after {text:?}");
+    assert!(text.ends_with("\r\n\r\nok"), "{text:?}");
+    // It is not: the rest of that message still has somebody who takes it.
+    for _ in 0..97 {
+        tokio::task::yield_now().await;
+        let written = socket.write_all(&[b'x'; 10_000]).await;
+        assert!(written.is_ok(), "{written:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

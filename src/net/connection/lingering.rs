@@ -16,11 +16,11 @@ use crate::net::watched::Watched;
 
 /// Closes our direction, and reads on until the client has closed its own, but for a bounded time and
 /// number of bytes. Nothing is kept of what comes.
-pub(super) async fn hear_out<S>(stream: Watched<S>, watch: &Arc<Watch>)
+pub(super) async fn hear_out<S>(mut stream: Watched<S>, watch: &Arc<Watch>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if !stream.is_within_message() {
+    if !poll_fn(|cx| Poll::Ready(stream.is_within_message(cx))).await {
         return;
     }
     watch.lingers();
